@@ -1,0 +1,233 @@
+/**
+ * Every activity's interface. Workflows import these types only; worker/ composes the implementations.
+ * One object in, one object out. Failures cross this boundary as ApplicationFailure with a type of domain/failure.ts.
+ */
+import type { Breaker } from '../domain/breaker.ts';
+import type { SignedDecision } from '../domain/decision.ts';
+import type { ActionItem, IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
+import type { NoRollback, RollbackPlan, RollbackTo, RolloutResult } from '../domain/rollback-plan.ts';
+import type { CompiledRunbook, MetricSpec } from '../domain/runbook.ts';
+import type { Severity } from '../domain/severity.ts';
+import type { Mode, Target, TargetFacts } from '../domain/target.ts';
+import type { Verdict } from '../domain/verification/types.ts';
+
+// --- on the queue of the target's cluster -------------------------------------------------------------------------
+
+/** Value of a CEL expression: unknown when a metric it reads is missing, NaN, stale or its query failed. */
+export type Evaluation = { known: true; value: unknown } | { known: false; reason: string };
+
+export interface MetricReading {
+  /** Absent: unknown. */
+  value?: number;
+  reason?: string;
+  promql: string;
+  /** Prometheus' time of evaluation, epoch ms. */
+  atMs: number;
+}
+
+export interface MeasurementActivities {
+  /** Reads the metrics that the expressions use and evaluates them together; evidence comes back with the values. */
+  evaluate(input: {
+    target: Target;
+    facts: TargetFacts;
+    metrics: Record<string, MetricSpec>;
+    expressions: Record<string, string>;
+    /** `steps.<id>.<output>` as far as they have ended. */
+    steps: Record<string, Record<string, unknown>>;
+    alert: { labels: Record<string, string> };
+  }): Promise<{ results: Record<string, Evaluation>; evidence: Record<string, MetricReading> }>;
+
+  /** Prometheus' own clock (epoch ms) and the scrape interval it uses for the target's series: T0's ingredients. */
+  readMeasurementClock(input: { target: Target }): Promise<{ nowMs: number; scrapeIntervalMs: number }>;
+
+  /**
+   * Counts harmful, classified and requests since T0 from raw samples of the target's current pods and judges them.
+   * Evidence problems are gates inside the verdict, never exceptions; a failed query is a gate too.
+   */
+  judgeRecovery(input: {
+    target: Target;
+    metrics: Record<string, MetricSpec>;
+    t0Ms: number;
+    options: VerifyOptions;
+    facts: TargetFacts;
+  }): Promise<Verdict>;
+
+  /**
+   * Waits until the diversion is visible in traffic: the target's request increments over the last scrapes are at most
+   * `maxShare` of what arrived before. Heartbeats. `effect: 'unknown'` where no requests series exists.
+   */
+  awaitDiverted(input: {
+    target: Target;
+    metrics: Record<string, MetricSpec>;
+    maxShare: number;
+    timeoutMs: number;
+  }): Promise<{ effect: 'measured' | 'not-seen' | 'unknown'; atMs: number; detail: string }>;
+}
+
+export interface VerifyOptions {
+  /** Harm rate (0..1) that must be proved to be undercut. */
+  threshold: number;
+  /** 1 - alpha of the sequential test. */
+  confidence: number;
+  minExposure: number;
+  minBlocks: number;
+  minDurationMs: number;
+  maxSampleAgeMs: number;
+  minCoverage: number;
+  designEffect: number | 'estimate';
+  guards: string[];
+  allowRequestsAsDenominator: boolean;
+}
+
+export interface KubernetesActivities {
+  /** Mode and facts: annotation first, then the namespace's configuration, then observe. */
+  readTarget(input: { target: Target }): Promise<TargetFacts>;
+
+  /** Template, digests, hashes of referenced configuration, rollout history: kept as evidence before any mutation. */
+  takeSnapshot(input: { target: Target }): Promise<{
+    uid: string;
+    revision: number;
+    images: string[];
+    digests: string[];
+    templateHash: string;
+    configHashes: Record<string, string>;
+    history: { revision: number; images: string[]; createdAt: string; changeCause?: string }[];
+  }>;
+
+  /** What changed around the onset of harm, one line each, newest first: rollouts, referenced ConfigMaps (never contents). */
+  listChanges(input: { target: Target; sinceMs: number }): Promise<{ changes: { atMs: number; what: string }[] }>;
+
+  /** Reads, decides the revision and plans. Mutates nothing. */
+  planRollback(input: {
+    target: Target;
+    to: RollbackTo;
+    ledger: Ledger;
+    approval: { from: string[]; count: number };
+    /** For last-known-good where the ledger knows nothing: what a revision must have served. */
+    served: { forMs: number; minClassified: number; harmRateBelow: number; metrics: Record<string, MetricSpec> };
+  }): Promise<{ plan: RollbackPlan } | { none: NoRollback }>;
+
+  /**
+   * Verifies the signatures and their count against the plan's hash, re-reads the target, and patches (JSON Patch with
+   * tests on uid and template). `already-there` when the template is the plan's target. PreconditionFailed on drift.
+   * Reads the template to apply from the cluster by `to.replicaSet` and refuses when its hash is not the plan's.
+   */
+  applyRollback(input: {
+    plan: RollbackPlan;
+    incidentId: string;
+    step: string;
+    decisions: SignedDecision[];
+    commandId: string;
+  }): Promise<{ result: 'patched' | 'already-there'; revision?: number; generation: number; approvedBy: string[] }>;
+
+  /** Waits on the Deployment's status; heartbeats. `timeoutMs` absent: progressDeadlineSeconds + 60 s. */
+  awaitRollout(input: {
+    target: Target;
+    templateHash: string;
+    generation: number;
+    timeoutMs?: number;
+  }): Promise<RolloutResult>;
+}
+
+export interface TrafficActivities {
+  /** Ready replicas of the fallback; whether it is diverted itself; cycles. Reasons not to divert there, empty when fine. */
+  checkFallback(input: { target: Target; fallback: string }): Promise<{ problems: string[] }>;
+  /** Writes the breaker to the ConfigMap (idempotent by commandId; creates the ConfigMap when missing). */
+  projectBreaker(input: {
+    target: Target;
+    breaker: Breaker;
+    commandId: string;
+  }): Promise<{ changed: boolean; resourceVersion: string }>;
+  /** What stands in the ConfigMap now, for drift detection; undefined when nothing. */
+  readBreaker(input: { target: Target }): Promise<{ breaker?: Breaker; commandId?: string }>;
+}
+
+/** Revisions of a target by template hash. */
+export type Ledger = Record<string, { verdict: 'verified-good' | 'known-bad'; atMs: number; incidentId: string; reason: string }>;
+
+// --- on the main queue --------------------------------------------------------------------------------------------
+
+export interface PageInput {
+  incidentId: string;
+  role: string;
+  /** Same for every attempt and channel: a vendor that dedupes shows one page. */
+  dedupKey: string;
+  title: string;
+  severity: Severity;
+  /** Facts for the responder, written by us; values of labels are data. */
+  details: Record<string, string>;
+  links: { text: string; href: string }[];
+}
+
+export interface PagingActivities {
+  /** Who is behind a role, by configuration: the channels in order of preference. */
+  sendPage(input: PageInput): Promise<{ accepted: { channel: string; atMs: number; reference: string } }>;
+  /** Acknowledge or resolve at every channel that took the page. */
+  updatePage(input: {
+    incidentId: string;
+    role: string;
+    dedupKey: string;
+    action: 'acknowledge' | 'resolve';
+  }): Promise<{ updated: string[] }>;
+}
+
+export interface TicketActivities {
+  /** Finds the incident's ticket by its key before it creates one. */
+  openTicket(input: { incidentId: string; title: string; bodyMarkdown: string; labels: string[] }): Promise<{
+    url: string;
+    number: number;
+    created: boolean;
+  }>;
+  /** Adds a comment once: `commentKey` is looked for before it is written. */
+  commentTicket(input: { number: number; incidentId: string; commentKey: string; bodyMarkdown: string }): Promise<{ url: string }>;
+}
+
+export interface SampleActivities {
+  /** Up to `limit` recent harmful outputs, newest first; no text leaves the activity. */
+  collectSamples(input: {
+    incidentId: string;
+    source: string;
+    target: Target;
+    fromMs: number;
+    toMs: number;
+    limit: number;
+  }): Promise<SampleSummary>;
+}
+
+export interface ChatActivities {
+  /** Posts the incident's message or updates it in place; returns where it is, to be passed next time. */
+  publishIncident(input: {
+    view: IncidentView;
+    message?: ChatMessageRef;
+  }): Promise<{ message?: ChatMessageRef }>;
+}
+export interface ChatMessageRef {
+  channel: string;
+  ts: string;
+  /** Timeline entries already posted to the thread. */
+  postedSeq: number;
+}
+
+export interface RecordActivities {
+  /** Opens the record (idempotent) and returns the last incident with the same workflow id, if any. */
+  openRecord(input: { incidentId: string; workflowId: string; view: IncidentView }): Promise<{ predecessorId?: string }>;
+  /** Idempotent by (incident, seq); hash-chained by the store. */
+  appendRecord(input: { incidentId: string; view: IncidentView; entries: TimelineEntry[] }): Promise<{ lastSeq: number }>;
+  /** Writes the postmortem (Markdown made from the view) and its action items; a later call replaces the draft. */
+  writePostmortem(input: { view: IncidentView; draft: boolean; atMs: number }): Promise<{
+    actionItems: ActionItem[];
+    sha256: string;
+  }>;
+}
+
+/** Temporal client work that workflow code cannot do itself. */
+export interface SignalingActivities {
+  /** SignalWithStart of the target's workflow with a command. Idempotent by command id. */
+  commandTarget(input: { target: Target; command: unknown }): Promise<void>;
+}
+
+export interface IncidentInput {
+  runbook: CompiledRunbook;
+  correlation: Record<string, string>;
+  mode: Mode;
+}

@@ -1,0 +1,32 @@
+import { canonicalJson } from './canonical-json.ts';
+
+/** What a person decided, as the edge asserts it. Signed (Ed25519) so that rights on Temporal alone approve nothing. */
+export interface Decision {
+  decision: 'approve' | 'reject';
+  incidentId: string;
+  step: string;
+  planHash: string;
+  /** Id in the access file. */
+  person: string;
+  /** The person's groups when the decision was taken. */
+  groups: string[];
+  reason?: string;
+  issuedAtMs: number;
+  expiresAtMs: number;
+  /** Content hash of the access file that was checked. */
+  accessVersion: string;
+  via: 'api' | 'cli' | 'slack';
+}
+
+export interface SignedDecision {
+  decision: Decision;
+  /** Which edge key signed. */
+  keyId: string;
+  /** Base64 Ed25519 signature over `decisionText(decision)`. */
+  signature: string;
+}
+
+/** The exact text that is signed; the prefix keeps a signature from being used for anything else. */
+export function decisionText(decision: Decision): string {
+  return `firebreak-decision-v1\n${canonicalJson(decision)}`;
+}

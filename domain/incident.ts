@@ -1,0 +1,209 @@
+import type { AlertRecord } from './alert.ts';
+import type { BreakerState } from './breaker.ts';
+import type { RolloutResult } from './rollback-plan.ts';
+import type { Severity } from './severity.ts';
+import type { Mode, Target } from './target.ts';
+
+/** Moments of an incident, independent of one another; each holds epoch milliseconds once reached. */
+export const MILESTONES = [
+  'triggered',
+  'paged',
+  'acknowledged',
+  'contained',
+  'approved',
+  'rolledBack',
+  'recovered',
+  'restored',
+  'mitigated',
+  'resolved',
+  'closed',
+] as const;
+export type Milestone = (typeof MILESTONES)[number];
+
+export type IncidentState =
+  | 'triggered'
+  | 'contained'
+  | 'remediating'
+  | 'verifying'
+  | 'mitigated'
+  | 'resolved'
+  | 'closed'
+  | 'needs-human';
+
+export type Outcome =
+  | 'recovered'
+  | 'not-recovered'
+  | 'insufficient-evidence'
+  | 'rejected'
+  | 'false-positive'
+  | 'handed-over';
+
+export type TimelineKind =
+  | 'alert'
+  | 'milestone'
+  | 'step'
+  | 'page'
+  | 'decision'
+  | 'breaker'
+  | 'rollback'
+  | 'verification'
+  | 'evidence'
+  | 'note'
+  | 'would-have'
+  | 'needs-human';
+
+/** One line of the timeline. `text` is written by us; text of alerts, models or people only ever goes into `data`. */
+export interface TimelineEntry {
+  seq: number;
+  atMs: number;
+  kind: TimelineKind;
+  text: string;
+  /** Person id, or `firebreak`. */
+  actor: string;
+  data?: Record<string, unknown>;
+}
+
+export type StepStatus =
+  | 'pending'
+  | 'watching' // a `whenever` condition does not hold yet
+  | 'awaiting-approval'
+  | 'running'
+  | 'succeeded'
+  | 'would-have' // observe mode: a mutation that was recorded instead of made
+  | 'failed'
+  | 'rejected'
+  | 'skipped';
+
+export interface StepState {
+  id: string;
+  uses: string;
+  status: StepStatus;
+  startedAtMs?: number;
+  endedAtMs?: number;
+  /** Why it was skipped, failed or rejected. */
+  reason?: string;
+  outputs?: Record<string, unknown>;
+}
+
+/** An approval that waits for people. */
+export interface PendingApproval {
+  step: string;
+  planHash: string;
+  summary: string;
+  warnings: string[];
+  diff?: string;
+  fromRevision?: number;
+  toRevision?: number;
+  fromImage?: string;
+  toImage?: string;
+  changes: string[];
+  groups: string[];
+  count: number;
+  /** Person ids that have approved this plan so far. */
+  approvedBy: string[];
+  requestedAtMs: number;
+  expiresAtMs: number;
+}
+
+export type ActionLane = 'control' | 'assurance' | 'safety-debt' | 'exception';
+
+export interface ActionItem {
+  id: string;
+  lane: ActionLane;
+  title: string;
+  owner: string;
+  /** ISO date (YYYY-MM-DD). */
+  due: string;
+  /** When accepted risk must be renewed or closed (safety-debt). */
+  expires?: string;
+  /** When a temporary deviation ends (exception). */
+  retires?: string;
+  /** NIST AI RMF function this item serves. */
+  rmfFunction: 'GOVERN' | 'MAP' | 'MEASURE' | 'MANAGE';
+  evidence?: string;
+}
+
+export interface VerificationSummary {
+  outcome: 'recovered' | 'not-recovered' | 'insufficient-evidence';
+  harmful: number;
+  classified: number;
+  threshold: number;
+  confidence: number;
+  interval: [low: number, high: number];
+  designEffect: number;
+  seconds: number;
+  share: number;
+  /** Names of gates and guards that were not satisfied. */
+  unmet: string[];
+}
+
+export interface SampleSummary {
+  count: number;
+  from: string;
+  byCategory: Record<string, number>;
+  /** Never text: ids, hashes, lengths, categories. */
+  items: { id: string; sha256: string; length: number; categories: string[]; requestId: string; link?: string }[];
+}
+
+/** What `describe`, the API, chat and the records all show. Plain JSON. */
+export interface IncidentView {
+  incidentId: string;
+  workflowId: string;
+  predecessorId?: string;
+  title: string;
+  state: IncidentState;
+  outcome?: Outcome;
+  severity: Severity;
+  mode: Mode;
+  runbook: { name: string; version: number; hash: string; owner: string };
+  target?: Target;
+  targetProblem?: string;
+  correlation: Record<string, string>;
+  milestones: Partial<Record<Milestone, number>>;
+  alerts: AlertRecord[];
+  truncatedAlerts: number;
+  duplicateDeliveries: number;
+  steps: StepState[];
+  pendingApprovals: PendingApproval[];
+  breaker?: { state: BreakerState; share: number; reason: string; fallback?: string };
+  pages: { role: string; channel: string; acceptedAtMs: number }[];
+  commander?: string;
+  acknowledgedBy?: string;
+  ticketUrl?: string;
+  samples?: SampleSummary;
+  rollback?: {
+    fromRevision: number;
+    toRevision: number;
+    fromImage: string;
+    toImage: string;
+    planHash: string;
+    rollout?: RolloutResult;
+  };
+  verification?: VerificationSummary;
+  actionItems: ActionItem[];
+  /** Why a human is needed; empty when nobody is. */
+  humanNeeded: string[];
+  lastHarmRate?: number;
+  timeline: TimelineEntry[];
+}
+
+/**
+ * The state that people see, derived from milestones, never stored. A need for a human outranks progress: an incident
+ * that waits for somebody must not look as if it were on its way.
+ */
+export function deriveState(input: {
+  milestones: Partial<Record<Milestone, number>>;
+  humanNeeded: readonly string[];
+  verifying: boolean;
+  remediating: boolean;
+}): IncidentState {
+  const { milestones } = input;
+  if (milestones.closed !== undefined) return 'closed';
+  if (milestones.resolved !== undefined) return 'resolved';
+  if (input.humanNeeded.length > 0) return 'needs-human';
+  if (milestones.mitigated !== undefined) return 'mitigated';
+  if (input.verifying) return 'verifying';
+  if (input.remediating || milestones.rolledBack !== undefined) return 'remediating';
+  if (milestones.contained !== undefined) return 'contained';
+  return 'triggered';
+}

@@ -1,0 +1,83 @@
+/**
+ * The compiled plan of a runbook: plain JSON, made once by runbooks/compile, hashed, and carried in the workflow's
+ * input, so that an edited runbook never touches an incident that is already running.
+ */
+export type StepType =
+  | 'page'
+  | 'notify'
+  | 'measure'
+  | 'divert'
+  | 'restore'
+  | 'snapshot'
+  | 'changes'
+  | 'sample'
+  | 'ticket'
+  | 'approval'
+  | 'rollback'
+  | 'verify'
+  | 'wait'
+  | 'task'
+  | 'postmortem';
+
+/** Label matchers as Alertmanager writes them. */
+export interface Matcher {
+  label: string;
+  op: '=' | '!=' | '=~' | '!~';
+  value: string;
+}
+
+/** A metric over the target. Label values are bound as string literals when queried, never spliced. */
+export type MetricSpec =
+  | { type: 'counter'; counter: string; labels: Record<string, string>; windowMs: number }
+  | { type: 'ratio'; of: [numerator: string, denominator: string]; windowMs: number }
+  | { type: 'promql'; promql: string; bind: Record<string, string> };
+
+export interface ApprovalSpec {
+  /** Groups of the access file of which approvers must be members. */
+  from: string[];
+  /** How many distinct people. */
+  count: number;
+  timeoutMs: number;
+  onTimeout: 'escalate' | 'reject';
+}
+
+export interface StepPlan {
+  id: string;
+  uses: StepType;
+  needs: string[];
+  always: boolean;
+  /** CEL text, decided once by a measurement taken then. */
+  when?: string;
+  /** CEL text, a standing condition: watched until it holds or the incident ends. */
+  whenever?: string;
+  whenUnknown: 'run' | 'skip';
+  timeoutMs: number;
+  retry: { maxAttempts: number };
+  onFailure: 'continue' | 'escalate' | 'halt';
+  approval?: ApprovalSpec;
+  /** The step type's input, checked by its schema, durations in milliseconds. */
+  with: Record<string, unknown>;
+}
+
+export interface CompiledRunbook {
+  apiVersion: 'firebreak.dev/v1alpha1';
+  name: string;
+  owner: string;
+  version: number;
+  /** SHA-256 (hex) over the canonical JSON of everything else here. */
+  hash: string;
+  match: Matcher[];
+  correlateBy: string[];
+  /** Target fields as templates over `labels.<one of correlateBy>`; absent: the runbook has no target. */
+  target?: { kind: 'Deployment'; cluster: string; namespace: string; name: string };
+  metrics: Record<string, MetricSpec>;
+  /** CEL text giving SEV1..SEV4. */
+  severity: string;
+  /** No firing alert for this long is needed before the incident resolves by itself. */
+  resolveAfterMs: number;
+  /** A still-firing alert of an incident closed less than this ago is counted, not reopened. */
+  quietForMs: number;
+  /** How often standing conditions and severity are measured again. */
+  watchEveryMs: number;
+  steps: StepPlan[];
+}

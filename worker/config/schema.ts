@@ -1,0 +1,161 @@
+import { z } from 'zod';
+import { parseDurationMs } from '../../domain/duration.ts';
+import { MODES } from '../../domain/target.ts';
+
+/**
+ * The schema of firebreak.yaml. Secrets only ever by reference; every default works on loopback with embedded parts.
+ * The reference page is generated from the descriptions here.
+ */
+
+/** `env:NAME` or `file:PATH`: where a secret is, never the secret itself. */
+export const secretRef = z
+  .string()
+  .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, 'a secret is given by reference: env:NAME or file:PATH');
+
+/** A duration such as 90s, 5m, 1h30m; in milliseconds after parsing. */
+export const duration = z.string().transform((text, context) => {
+  const durationMs = parseDurationMs(text);
+  if (durationMs === undefined) {
+    context.addIssue({ code: 'custom', message: `"${text}" is no duration: write 90s, 5m, 1h30m or 250ms` });
+    return z.NEVER;
+  }
+  return durationMs;
+});
+
+const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' });
+const mode = z.enum(MODES as [string, ...string[]]).transform((text) => text as (typeof MODES)[number]);
+
+const cluster = z
+  .strictObject({
+    kubeconfig: z.string().optional().describe('Path of a kubeconfig; absent: the in-cluster service account.'),
+    context: z.string().optional().describe('Context of the kubeconfig; absent: its current context.'),
+    prometheus: z.strictObject({
+      url: httpUrl.describe('Base URL of the Prometheus that scrapes the models of this cluster.'),
+      bearerToken: secretRef.optional(),
+      timeout: duration.default(10_000).describe('Of one query.'),
+    }),
+    namespaces: z
+      .record(z.string(), z.strictObject({ mode: mode.default('observe') }))
+      .describe('Only these namespaces can ever be changed. The mode is the default for their workloads.'),
+  })
+  .describe('A Kubernetes cluster with models, and the Prometheus that watches them.');
+
+const pagerDutyChannel = z.strictObject({
+  type: z.literal('pagerduty'),
+  routingKey: secretRef.describe('Integration key of an Events API v2 integration.'),
+  url: httpUrl.default('https://events.pagerduty.com').describe('Base URL of the Events API.'),
+});
+const webhookChannel = z.strictObject({
+  type: z.literal('webhook'),
+  url: httpUrl,
+  bearerToken: secretRef.optional(),
+});
+
+const sampleSource = z.strictObject({
+  type: z.literal('http-json'),
+  url: httpUrl.describe('Answers GET with the recent outputs of a target; see docs/samples.md for the shape.'),
+  bearerToken: secretRef.optional(),
+});
+
+const person = z.strictObject({
+  id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'lower case letters, digits, dot, dash, underscore'),
+  name: z.string().min(1),
+  email: z.email().optional(),
+  groups: z.array(z.string()).default([]),
+  tokens: z.array(secretRef).default([]).describe('API tokens of this person; several at once allow rotation.'),
+  slackUserId: z.string().regex(/^[UW][A-Z0-9]+$/).optional(),
+  active: z.boolean().default(true),
+});
+
+export const configSchema = z.strictObject({
+  server: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: z.int().min(0).max(65_535).default(8787),
+      publicUrl: httpUrl.optional().describe('How people reach this server; used in links.'),
+      alertmanager: z
+        .strictObject({
+          bearerTokens: z.array(secretRef).default([]),
+          basic: z.array(z.strictObject({ username: z.string(), password: secretRef })).default([]),
+          trustedProxyCertHeader: z
+            .strictObject({ header: z.string(), values: z.array(z.string()).min(1) })
+            .optional()
+            .describe('mTLS ended at a proxy: the header that carries the verified client subject.'),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  dataDir: z.string().default('.firebreak/data').describe('Keys, embedded records, cached workflow bundle.'),
+  temporal: z
+    .strictObject({
+      profile: z.string().optional().describe('Profile of the Temporal environment configuration (temporal.toml).'),
+      address: z.string().optional(),
+      namespace: z.string().optional(),
+      taskQueue: z.string().default('firebreak'),
+      encryption: z.boolean().default(true).describe('Encrypt payloads (AES-256-GCM) with the keys in dataDir/keys.'),
+    })
+    .prefault({}),
+  clusters: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), cluster).default({}),
+  runbooks: z
+    .strictObject({ paths: z.array(z.string()).default([]).describe('Files or folders; absent: the shipped library.') })
+    .prefault({}),
+  paging: z
+    .strictObject({
+      roles: z
+        .record(
+          z.string(),
+          z.strictObject({
+            channels: z.array(z.discriminatedUnion('type', [pagerDutyChannel, webhookChannel])).min(1),
+          }),
+        )
+        .default({}),
+    })
+    .prefault({}),
+  chat: z
+    .strictObject({
+      slack: z
+        .strictObject({
+          botToken: secretRef,
+          signingSecrets: z.array(secretRef).min(1),
+          channel: z.string(),
+          apiUrl: httpUrl.optional().describe('Base URL of the Web API, ending in /api/.'),
+          teamId: z.string().optional(),
+        })
+        .optional(),
+    })
+    .prefault({}),
+  tickets: z
+    .strictObject({
+      github: z
+        .strictObject({
+          token: secretRef,
+          repository: z.string().regex(/^[^/]+\/[^/]+$/, 'owner/name'),
+          apiUrl: httpUrl.default('https://api.github.com'),
+        })
+        .optional(),
+    })
+    .prefault({}),
+  samples: z.record(z.string(), sampleSource).default({}),
+  access: z
+    .strictObject({
+      people: z.array(person).default([]),
+      rules: z
+        .strictObject({
+          viewer: z.array(z.string()).default(['*']).describe('Groups that may read incidents; * is every person.'),
+          responder: z.array(z.string()).default([]).describe('Groups that may acknowledge, note, retry, skip.'),
+          commander: z.array(z.string()).default([]).describe('Groups that may abort, resolve, override.'),
+        })
+        .prefault({}),
+      decisionTtl: duration.default(900_000).describe('How long a signed decision may be acted on.'),
+    })
+    .prefault({}),
+  records: z
+    .strictObject({
+      postgresUrl: secretRef.optional().describe('PostgreSQL; absent: PGlite in dataDir/records.'),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+});
+
+export type FirebreakConfig = z.output<typeof configSchema>;
+export type ClusterConfig = FirebreakConfig['clusters'][string];

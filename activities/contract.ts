@@ -6,9 +6,10 @@ import type { Breaker } from '../domain/breaker.ts';
 import type { SignedDecision } from '../domain/decision.ts';
 import type { ActionItem, IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
 import type { NoRollback, RollbackPlan, RollbackTo, RolloutResult } from '../domain/rollback-plan.ts';
-import type { CompiledRunbook, MetricSpec } from '../domain/runbook.ts';
+import type { MetricSpec } from '../domain/runbook.ts';
 import type { Severity } from '../domain/severity.ts';
-import type { Mode, Target, TargetFacts } from '../domain/target.ts';
+import type { Target, TargetFacts } from '../domain/target.ts';
+import type { TargetCommand } from '../domain/target-command.ts';
 import type { Verdict } from '../domain/verification/types.ts';
 
 // --- on the queue of the target's cluster -------------------------------------------------------------------------
@@ -223,11 +224,5 @@ export interface RecordActivities {
 /** Temporal client work that workflow code cannot do itself. */
 export interface SignalingActivities {
   /** SignalWithStart of the target's workflow with a command. Idempotent by command id. */
-  commandTarget(input: { target: Target; command: unknown }): Promise<void>;
-}
-
-export interface IncidentInput {
-  runbook: CompiledRunbook;
-  correlation: Record<string, string>;
-  mode: Mode;
+  commandTarget(input: { target: Target; command: TargetCommand }): Promise<void>;
 }

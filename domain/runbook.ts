@@ -4,19 +4,14 @@
  */
 export type StepType =
   | 'page'
-  | 'notify'
-  | 'measure'
   | 'divert'
   | 'restore'
   | 'snapshot'
   | 'changes'
   | 'sample'
   | 'ticket'
-  | 'approval'
   | 'rollback'
   | 'verify'
-  | 'wait'
-  | 'task'
   | 'postmortem';
 
 /** Label matchers as Alertmanager writes them. */

@@ -1,9 +1,12 @@
 /** The names and payloads of every message between edges, workflows and peers: one place, imported by both sides. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { AlertsReceived } from '../domain/alert.ts';
+import type { Breaker } from '../domain/breaker.ts';
 import type { SignedDecision } from '../domain/decision.ts';
 import type { IncidentView } from '../domain/incident.ts';
+import type { PageReport, PageRequest } from '../domain/paging.ts';
 import type { Severity } from '../domain/severity.ts';
+import type { TargetCommand, TargetReply } from '../domain/target-command.ts';
 
 /** Who sends a message: a person of the access file, authenticated and authorised by the edge. */
 export interface Actor {
@@ -53,3 +56,21 @@ export const SEARCH_ATTRIBUTES = {
   runbook: 'FirebreakRunbook',
   alertname: 'FirebreakAlertname',
 } as const;
+
+// --- between workflows --------------------------------------------------------------------------------------------
+
+/** To the target's actor; always sent by SignalWithStart, which wakes it. */
+export const targetCommandSignal = defineSignal<[TargetCommand]>('targetCommand');
+/** From the target's actor to the workflow id in the command's `replyTo`. */
+export const targetReplySignal = defineSignal<[TargetReply]>('targetReply');
+/** The target tells its holders of a change that nobody commanded. */
+export const targetNewsSignal = defineSignal<[{ text: string; needsHuman: boolean; breaker: Breaker }]>('targetNews');
+export const describeTargetQuery = defineQuery<{ breaker: Breaker; holders: string[]; ledger: Record<string, unknown> }>(
+  'describeTarget',
+);
+
+export const pageRequestedSignal = defineSignal<[PageRequest]>('pageRequested');
+export const pagesAcknowledgedSignal = defineSignal<[{ by: string }]>('pagesAcknowledged');
+export const pagesResolvedSignal = defineSignal('pagesResolved');
+/** From the paging workflow to its incident. */
+export const pageReportedSignal = defineSignal<[PageReport]>('pageReported');

@@ -1,6 +1,7 @@
 import type { PackageRoute } from './package-route.ts';
 import { aptRoute } from './route-apt.ts';
-import { goRoute } from './route-go.ts';
+import { goKubeRoute } from './route-go-kube.ts';
+import { goProxyRoute } from './route-go-proxy.ts';
 import { pipRoute } from './route-pip.ts';
 
 /** An executable that the local stack or the tests use. */
@@ -101,7 +102,7 @@ export const PART_SETS: Record<PartSetName, PartSetDefinition> = {
     byHand: "install Temporal's Java test server so that `temporal-test-server` is on PATH",
   },
   kube: {
-    route: goRoute(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl']),
+    route: goKubeRoute(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl']),
     // The controller manager and kubectl support their own minor version and its neighbours only.
     sameMinor: ['kube-apiserver', 'kube-controller-manager', 'kubectl'],
     byHand: `install Go 1.21 or newer, or put etcd, kube-apiserver, kube-controller-manager and kubectl ${KUBERNETES_AT_LEAST} or newer on PATH`,
@@ -111,7 +112,15 @@ export const PART_SETS: Record<PartSetName, PartSetDefinition> = {
     byHand: 'install Prometheus 2.40 or newer so that `prometheus` and `promtool` are on PATH',
   },
   alertmanager: {
-    route: aptRoute('prometheus-alertmanager', { alertmanager: 'prometheus-alertmanager', amtool: 'amtool' }),
+    // Not Debian's package: its build opens /usr/share/prometheus/alertmanager/default.tmpl, and starts only where the
+    // package is installed. There it is found on PATH. This one has its templates and web pages inside.
+    route: goProxyRoute({
+      module: 'github.com/prometheus/alertmanager',
+      version: 'v0.28.1',
+      sum: 'h1:BK5pCoAtaKg01BYRUJhEDV1tqJMEtYBGzPw8QdvnnvA=',
+      commands: ['alertmanager', 'amtool'],
+      linkerFlags: ['-X github.com/prometheus/common/version.Version=0.28.1'],
+    }),
     byHand: 'install Alertmanager 0.25 or newer so that `alertmanager` and `amtool` are on PATH',
   },
 };

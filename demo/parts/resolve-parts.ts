@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fetchIntoCache, findCached } from './cache.ts';
 import type { PartName, PartSetName } from './catalog.ts';
-import { PARTS, PART_SETS } from './catalog.ts';
+import { PART_SETS, PARTS } from './catalog.ts';
 import { defaultCacheDir, searchPath } from './environment.ts';
 import type { FoundPart } from './find-on-path.ts';
 import { checkVersion, findOnPath, isExecutable } from './find-on-path.ts';
@@ -31,7 +31,11 @@ export class PartsError extends Error {
 
   constructor(failures: { part: PartSetName; tried: string[]; todo: string }[]) {
     const blocks = failures.map(({ part, tried, todo }) =>
-      [`${part} cannot be had. Tried:`, ...tried.map((way) => `    - ${way}`), `    What to do: ${todo}`].join('\n'),
+      [
+        `${part} cannot be had. Tried:`,
+        ...tried.map((way) => `    - ${way}`),
+        `    What to do: ${todo}`,
+      ].join('\n'),
     );
     super(blocks.join('\n'));
     this.failures = failures;
@@ -86,7 +90,8 @@ async function resolveSet(
   options: ResolveOptions,
   tried: string[],
 ): Promise<Partial<Record<PartName, string>>> {
-  const report = (state: PartEvent['state'], detail: string) => options.report?.({ part: set, state, detail });
+  const report = (state: PartEvent['state'], detail: string) =>
+    options.report?.({ part: set, state, detail });
   const cacheDir = options.cacheDir ?? defaultCacheDir();
   const { route } = PART_SETS[set];
   report('looking', parts.join(', '));
@@ -150,7 +155,8 @@ async function takeGiven(
   for (const part of parts) {
     const path = paths[part];
     if (path === undefined) continue;
-    if (!(await isExecutable(path))) throw new Error(`the path given for ${part}, ${path}: no executable file`);
+    if (!(await isExecutable(path)))
+      throw new Error(`the path given for ${part}, ${path}: no executable file`);
     const check = PARTS[part].version;
     if (check) {
       await checkVersion(path, check).catch((error: Error) => {
@@ -163,7 +169,10 @@ async function takeGiven(
 }
 
 /** All parts of a set or none: servers of different origin and version are not mixed. Gives the reason where none. */
-async function takeFromPath(set: PartSetName, parts: PartName[]): Promise<Partial<Record<PartName, string>> | string> {
+async function takeFromPath(
+  set: PartSetName,
+  parts: PartName[],
+): Promise<Partial<Record<PartName, string>> | string> {
   const folders = searchPath();
   const found = await Promise.all(parts.map((part) => findOnPath(part, folders)));
   const reasons = found.filter((result): result is string => typeof result === 'string');

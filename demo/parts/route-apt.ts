@@ -1,9 +1,9 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withFileLock } from './file-lock.ts';
 import type { FetchContext, PackageRoute } from './package-route.ts';
 import { PLATFORM } from './package-route.ts';
 import { runCommand } from './run-command.ts';
-import { withFileLock } from './file-lock.ts';
 
 const DOWNLOAD_TIMEOUT_MS = 5 * 60_000;
 const UPDATE_TIMEOUT_MS = 3 * 60_000;

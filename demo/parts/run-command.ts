@@ -53,7 +53,9 @@ export function runCommand(command: string, args: readonly string[], options: Ru
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       if (code === 0) return resolve(output);
-      const how = timedOut ? `took longer than ${options.timeoutMs / 1000} s` : `ended with ${signal ?? code}`;
+      const how = timedOut
+        ? `took longer than ${options.timeoutMs / 1000} s`
+        : `ended with ${signal ?? code}`;
       const shown = [command, ...args.slice(0, 3)].join(' ');
       reject(new CommandError(`${shown}: ${how}${tail(output)}`));
     });

@@ -1,6 +1,6 @@
 /**
- * The beta function and its incomplete forms, in log space: verdicts divide tail probabilities that are far smaller
- * than a double can hold, so no probability here ever leaves its logarithm.
+ * The beta function and its incomplete forms, in log space: verdicts divide tail probabilities that are far
+ * smaller than a double can hold, so no probability here ever leaves its logarithm.
  */
 
 /** Stirling's series is used from here up; below it, the recurrence lgamma(x) = lgamma(x + 1) - ln x. */
@@ -20,8 +20,8 @@ const TERMS_PER_SQRT = 8;
 const MAX_TERMS = 100_000;
 
 /**
- * ln of the gamma function for x > 0; NaN otherwise. Accurate to about 1e-15 relative (absolute near 1 and 2).
- * Source: Stirling's series, DLMF 5.11.1 (https://dlmf.nist.gov/5.11.E1).
+ * ln of the gamma function for x > 0; NaN otherwise. Accurate to about 1e-15 relative (absolute near 1 and
+ * 2). Source: Stirling's series, DLMF 5.11.1 (https://dlmf.nist.gov/5.11.E1).
  */
 export function logGamma(x: number): number {
   if (!(x > 0)) return Number.NaN;
@@ -37,8 +37,11 @@ export function logGamma(x: number): number {
     inverse *
     (1 / 12 -
       square *
-        (1 / 360 - square * (1 / 1260 - square * (1 / 1680 - square * (1 / 1188 - square * (691 / 360360))))));
-  return (shifted - 0.5) * Math.log(shifted) - shifted + 0.5 * Math.log(2 * Math.PI) + series - Math.log(product);
+        (1 / 360 -
+          square * (1 / 1260 - square * (1 / 1680 - square * (1 / 1188 - square * (691 / 360360))))));
+  return (
+    (shifted - 0.5) * Math.log(shifted) - shifted + 0.5 * Math.log(2 * Math.PI) + series - Math.log(product)
+  );
 }
 
 /** ln B(a, b) for a, b > 0. */
@@ -46,16 +49,19 @@ export function logBeta(a: number, b: number): number {
   return logGamma(a) + logGamma(b) - logGamma(a + b);
 }
 
-/** ln(1 - exp(x)) for x <= 0, without cancellation at either end (Maechler, 2012, "Accurately computing log(1-exp)"). */
+/**
+ * ln(1 - exp(x)) for x <= 0, without cancellation at either end (Maechler, 2012, "Accurately computing
+ * log(1-exp)").
+ */
 function logOneMinusExp(x: number): number {
   if (x >= 0) return Number.NEGATIVE_INFINITY;
   return x > -Math.LN2 ? Math.log(-Math.expm1(x)) : Math.log1p(-Math.exp(x));
 }
 
 /**
- * The continued fraction of the incomplete beta function, by the modified method of Lentz; NaN when it does not
- * converge. Source: DLMF 8.17.22 (https://dlmf.nist.gov/8.17.E22); Thompson and Barnett, J. Comput. Phys. 64 (1986);
- * arrangement after Press et al., Numerical Recipes, 3rd edition, section 6.4.
+ * The continued fraction of the incomplete beta function, by the modified method of Lentz; NaN when it does
+ * not converge. Source: DLMF 8.17.22 (https://dlmf.nist.gov/8.17.E22); Thompson and Barnett, J. Comput. Phys.
+ * 64 (1986); arrangement after Press et al., Numerical Recipes, 3rd edition, section 6.4.
  */
 function betaFraction(x: number, a: number, b: number): number {
   const guard = (value: number): number => (Math.abs(value) < TINY ? TINY : value);
@@ -86,10 +92,10 @@ export interface LogBetaTails {
 }
 
 /**
- * ln of the regularised incomplete beta function I_x(a, b) and of its complement. The fraction is used on the side of
- * the mean where it converges fast, and the other tail is its complement, so that the small one of the two always keeps
- * its relative accuracy. Bad parameters, and a fraction that does not converge, give NaN: the caller treats that as no
- * evidence.
+ * ln of the regularised incomplete beta function I_x(a, b) and of its complement. The fraction is used on the
+ * side of the mean where it converges fast, and the other tail is its complement, so that the small one of
+ * the two always keeps its relative accuracy. Bad parameters, and a fraction that does not converge, give
+ * NaN: the caller treats that as no evidence.
  */
 export function logBetaTails(x: number, a: number, b: number): LogBetaTails {
   if (!(a > 0 && b > 0 && x >= 0 && x <= 1)) return { below: Number.NaN, above: Number.NaN };

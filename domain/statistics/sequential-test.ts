@@ -1,23 +1,25 @@
 import { logBeta, logBetaTails } from './beta.ts';
 
 /**
- * A sequential test of a rate against a threshold that stays valid however often, and whenever, somebody looks.
+ * A sequential test of a rate against a threshold that stays valid however often, and whenever, somebody
+ * looks.
  *
- * For the hypothesis "p >= t" the e-process is the likelihood ratio against p = t, averaged over a Beta mixture that is
- * truncated to the alternative (0, t):
+ * For the hypothesis "p >= t" the e-process is the likelihood ratio against p = t, averaged over a Beta
+ * mixture that is truncated to the alternative (0, t):
  *
- *     E = integral over q < t of [q^h (1-q)^(c-h)] / [t^h (1-t)^(c-h)] dw(q),     h harmful out of c classified
+ *     E = integral over q < t of [q^h (1-q)^(c-h)] / [t^h (1-t)^(c-h)] dw(q),   h harmful of c classified
  *
- * and likewise over (t, 1) for "p <= t" (Robbins, Ann. Math. Stat. 41, 1970: mixture). One more output multiplies the
- * ratio for a given q by q/t if harmful and (1-q)/(1-t) if not. The expectation of that factor is linear in the true rate
- * and equals 1 at t; for q < t it falls with the rate, for q > t it rises. So it is at most 1 everywhere in the null
- * hypothesis, its boundary being the worst case, also when the rate moves about within the null. The average over q is
- * then a non-negative supermartingale that starts at 1, and by Ville's inequality P(E ever reaches 1/alpha) <= alpha
- * (Ramdas, Gruenwald, Vovk, Shafer, Statistical Science 38, 2023, "Game-theoretic statistics and safe anytime-valid
- * inference"). Nothing is conditional on a sample size, so there is none to be planned.
+ * and likewise over (t, 1) for "p <= t" (Robbins, Ann. Math. Stat. 41, 1970: mixture). One more output
+ * multiplies the ratio for a given q by q/t if harmful and (1-q)/(1-t) if not. The expectation of that factor
+ * is linear in the true rate and equals 1 at t; for q < t it falls with the rate, for q > t it rises. So it
+ * is at most 1 everywhere in the null hypothesis, its boundary being the worst case, also when the rate moves
+ * about within the null. The average over q is then a non-negative supermartingale that starts at 1, and by
+ * Ville's inequality P(E ever reaches 1/alpha) <= alpha (Ramdas, Gruenwald, Vovk, Shafer, Statistical Science
+ * 38, 2023, "Game-theoretic statistics and safe anytime-valid inference"). Nothing is conditional on a sample
+ * size, so there is none to be planned.
  *
- * Counts need not be whole: divided by a design effect d >= 1, each ratio r becomes r^(1/d), and by Jensen's inequality
- * E(d) <= E(1)^(1/d). See design-effect.ts for what follows from that.
+ * Counts need not be whole: divided by a design effect d >= 1, each ratio r becomes r^(1/d), and by Jensen's
+ * inequality E(d) <= E(1)^(1/d). See design-effect.ts for what follows from that.
  */
 export interface Counts {
   /** Outputs found harmful; not above `classified`. */
@@ -40,13 +42,14 @@ interface BetaShape {
 }
 
 /**
- * The mixtures, in units of the threshold so that 0.1% and 5% are tested as well as 1% is. Chosen by exact computation
- * at 1% and alpha = 1% (sequential-test.test.ts repeats it). Beta(1, 10/t) has its mass at a tenth of the threshold: 499
- * classified outputs without harm are proof, and no other shape within Beta(0.5..1, 2/t..10/t) needs fewer than 478.
- * Beta(1, 0.4/t) spreads to several times the threshold: 5% is found after 124 outputs (median), 20% after 18.
+ * The mixtures, in units of the threshold so that 0.1% and 5% are tested as well as 1% is. Chosen by exact
+ * computation at 1% and alpha = 1% (error-rates.test.ts repeats it). Beta(0.5, 4/t) has most of its mass at a
+ * tenth of the threshold: 499 classified outputs without harm are proof; more mass there (10/t) gains 4% of
+ * that, and takes 20% longer at half the threshold. Beta(1, 0.4/t) spreads to several times the threshold: 5%
+ * is found after 124 outputs (median), 20% after 18.
  */
 function mixtureBelow(threshold: number): BetaShape {
-  return { a: 1, b: 10 / threshold };
+  return { a: 0.5, b: 4 / threshold };
 }
 
 function mixtureAbove(threshold: number): BetaShape {
@@ -90,10 +93,10 @@ export function logEvidence(counts: Counts, threshold: number): LogEvidence {
 export type TestResult = 'recovered' | 'not-recovered' | 'undecided';
 
 /**
- * Rejects a hypothesis once its e-value has reached 1/alpha. Never both: the likelihood has one peak, so it cannot be
- * higher on either side of the threshold than on it. NaN decides nothing.
- * @param confidence 1 - alpha, for example 0.99: the chance that a target at or above the threshold is ever called
- *   recovered is at most alpha; the same the other way round.
+ * Rejects a hypothesis once its e-value has reached 1/alpha. Never both: the likelihood has one peak, so it
+ * cannot be higher on either side of the threshold than on it. NaN decides nothing.
+ * @param confidence 1 - alpha, for example 0.99: the chance that a target at or above the threshold is ever
+ *   called recovered is at most alpha; the same the other way round.
  */
 export function decide(evidence: LogEvidence, confidence: number): TestResult {
   const needed = -Math.log(1 - confidence);
@@ -106,7 +109,10 @@ export function decide(evidence: LogEvidence, confidence: number): TestResult {
 /** Halvings of [0, 1]: past the resolution of a double. */
 const BISECTIONS = 60;
 
-/** The point in (from, to) at which `rejected` turns true, walking from `from`; returned on the side not rejected yet. */
+/**
+ * The point in (from, to) at which `rejected` turns true, walking from `from`; returned on the side not
+ * rejected yet.
+ */
 function boundaryOf(from: number, to: number, rejected: (rate: number) => boolean): number {
   let kept = from;
   let gone = to;
@@ -119,10 +125,11 @@ function boundaryOf(from: number, to: number, rejected: (rate: number) => boolea
 }
 
 /**
- * A confidence sequence for the rate: the rates that neither test rejects as its threshold (the test inverted, after
- * Robbins). Each bound by itself holds at `confidence`, at all looks at once; both together hold at 2 * confidence - 1.
- * Being the test inverted, it never contradicts the verdict: the upper bound is at or below the threshold exactly when the
- * target is called recovered, the lower one at or above it when it is called not recovered.
+ * A confidence sequence for the rate: the rates that neither test rejects as its threshold (the test
+ * inverted, after Robbins). Each bound by itself holds at `confidence`, at all looks at once; both together
+ * hold at 2 * confidence - 1. Being the test inverted, it never contradicts the verdict: the upper bound is
+ * at or below the threshold exactly when the target is called recovered, the lower one at or above it when it
+ * is called not recovered.
  * @returns [lower, upper]; [0, 1] when counts or confidence are not valid.
  */
 export function confidenceSequence(counts: Counts, confidence: number): [lower: number, upper: number] {

@@ -1,0 +1,43 @@
+import type { KubernetesActivities } from '../contract.ts';
+import { applyRollback } from './apply-rollback.ts';
+import { awaitRollout } from './await-rollout.ts';
+import type { ClusterMap } from './cluster-clients.ts';
+import { listChanges } from './list-changes.ts';
+import { planRollback, type ServedBy } from './plan-rollback.ts';
+import { readTarget } from './read-target.ts';
+import { takeSnapshot } from './take-snapshot.ts';
+import { readTrustedKeys, type TrustedEdgeKeys } from './verify-approvals.ts';
+
+export {
+  type ClusterAccess,
+  type ClusterClients,
+  type ClusterMap,
+  createClusterClients,
+} from './cluster-clients.ts';
+export { rollbackPlanHash } from './plan-hash.ts';
+export type { ServedBy } from './plan-rollback.ts';
+export { createPodReader, type PodReader } from './pod-reader.ts';
+export { missingRights, type Right } from './rights.ts';
+export type { TrustedEdgeKeys } from './verify-approvals.ts';
+
+export interface KubernetesOptions {
+  /** Clients by cluster name. */
+  clusters: ClusterMap;
+  /** Public keys of the edges whose decisions count; without any, no rollback is ever applied. */
+  trustedEdgeKeys: TrustedEdgeKeys;
+  /** Absent: last-known-good is what the ledger knows, and nothing else. */
+  servedBy?: ServedBy;
+}
+
+export function createKubernetesActivities(options: KubernetesOptions): KubernetesActivities {
+  const { clusters, servedBy } = options;
+  const keys = readTrustedKeys(options.trustedEdgeKeys);
+  return {
+    readTarget: (input) => readTarget(clusters, input),
+    takeSnapshot: (input) => takeSnapshot(clusters, input),
+    listChanges: (input) => listChanges(clusters, input),
+    planRollback: (input) => planRollback(clusters, servedBy, input),
+    applyRollback: (input) => applyRollback(clusters, keys, input),
+    awaitRollout: (input) => awaitRollout(clusters, input),
+  };
+}

@@ -1,0 +1,102 @@
+import type { V1ConfigMap } from '@kubernetes/client-node';
+import type { Target } from '../../domain/target.ts';
+import { fromKubernetes, kubernetesStatus } from '../failure.ts';
+import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
+import { FIELD_MANAGER, type RawDeployment, revisionOf } from './raw-objects.ts';
+import { createdAtMs, oneLine, type Revisions, readRevisions } from './revisions.ts';
+import { imagesOf, referencesOf } from './template.ts';
+
+const MAX_CONFIG_MAPS = 50;
+/** A timeline shows them; more than this is noise around one onset. */
+const MAX_CHANGES = 100;
+const MAX_MANAGER_CHARS = 60;
+/** It writes revision numbers and status: nobody's change. */
+const DEPLOYMENT_CONTROLLER = 'kube-controller-manager';
+
+interface Change {
+  atMs: number;
+  what: string;
+}
+
+/** What changed since a moment, newest first: rollouts, edits of the Deployment, ConfigMaps that it uses. Never contents. */
+export async function listChanges(
+  clusters: ClusterMap,
+  { target, sinceMs }: { target: Target; sinceMs: number },
+): Promise<{ changes: Change[] }> {
+  const clients = clientsFor(clusters, target);
+  const revisions = await readRevisions(clients, target);
+  const changes = [
+    ...rollouts(revisions),
+    ...edits(revisions.deployment),
+    ...(await configMapChanges(clients, target.namespace, revisions.deployment)),
+  ];
+  const recent = changes.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => b.atMs - a.atMs);
+  return { changes: recent.slice(0, MAX_CHANGES) };
+}
+
+function rollouts({ replicaSets }: Revisions): Change[] {
+  const byAge = [...replicaSets].sort((a, b) => createdAtMs(a) - createdAtMs(b));
+  return byAge.map((replicaSet, index) => {
+    const images = imagesOf(replicaSet.spec.template).join(', ');
+    const before = byAge[index - 1];
+    const beforeImages = before === undefined ? undefined : imagesOf(before.spec.template).join(', ');
+    const how =
+      beforeImages === undefined || beforeImages === images ? images : `${beforeImages} -> ${images}`;
+    return {
+      atMs: createdAtMs(replicaSet),
+      what: `rollout of revision ${revisionOf(replicaSet.metadata)}: ${how}`,
+    };
+  });
+}
+
+/** The last change of each writer, by the API server's record of who set which field. */
+function edits({ metadata }: RawDeployment): Change[] {
+  return (metadata.managedFields ?? [])
+    .filter(({ manager, subresource }) => subresource !== 'status' && manager !== DEPLOYMENT_CONTROLLER)
+    .filter(({ manager }) => manager !== FIELD_MANAGER)
+    .map(({ manager, time, fieldsV1 = {} }) => {
+      const fields = JSON.stringify(fieldsV1);
+      const parts = ['template', 'replicas', 'paused', 'strategy'].filter((field) =>
+        fields.includes(`"f:${field}"`),
+      );
+      const owned = parts.length > 0 ? ` (it sets ${parts.join(', ')})` : '';
+      return { atMs: Date.parse(time ?? ''), what: `Deployment written by ${writer(manager)}${owned}` };
+    });
+}
+
+async function configMapChanges(
+  clients: ClusterClients,
+  namespace: string,
+  deployment: RawDeployment,
+): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const name of referencesOf(deployment.spec.template).configMaps.slice(0, MAX_CONFIG_MAPS)) {
+    const configMap = await readConfigMap(clients, namespace, name);
+    for (const { manager, time } of configMap?.metadata?.managedFields ?? []) {
+      const version = configMap?.metadata?.resourceVersion;
+      changes.push({
+        atMs: time === undefined ? Number.NaN : time.getTime(),
+        what: `ConfigMap ${name} written by ${writer(manager)} (now resourceVersion ${version})`,
+      });
+    }
+  }
+  return changes;
+}
+
+async function readConfigMap(
+  clients: ClusterClients,
+  namespace: string,
+  name: string,
+): Promise<V1ConfigMap | undefined> {
+  try {
+    return await clients.core.readNamespacedConfigMap({ namespace, name });
+  } catch (error) {
+    const status = kubernetesStatus(error);
+    if (status === 404 || status === 403) return undefined;
+    throw fromKubernetes(error, `read ConfigMap ${namespace}/${name}`);
+  }
+}
+
+function writer(manager: string | undefined): string {
+  return oneLine(manager, MAX_MANAGER_CHARS) ?? 'an unknown client';
+}

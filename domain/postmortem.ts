@@ -1,0 +1,313 @@
+import { formatDuration } from './duration.ts';
+import type { ActionItem, ActionLane, IncidentView, Milestone, TimelineEntry } from './incident.ts';
+import { escapeMarkdown } from './plain-text.ts';
+import { targetName, wasPatched } from './postmortem/action-items.ts';
+import { references } from './postmortem/references.ts';
+
+export { deriveActionItems } from './postmortem/action-items.ts';
+
+/** Rows of the timeline in the document: a review reads no more; the records and the API have all of them. */
+const MAX_TIMELINE_ROWS = 500;
+/** A line of a table that is longer is no line any more; the records have the whole text. */
+const MAX_CELL_LENGTH = 500;
+
+const LANES: readonly { lane: ActionLane; heading: string }[] = [
+  { lane: 'control', heading: 'Control: not implemented yet' },
+  { lane: 'assurance', heading: 'Assurance: tests and telemetry that prove the controls' },
+  { lane: 'safety-debt', heading: 'Safety debt: accepted risk, with owner and expiry' },
+  { lane: 'exception', heading: 'Exception: temporary deviation, with retirement date' },
+];
+
+const MILESTONE_NAMES: readonly [Milestone, string][] = [
+  ['paged', 'page'],
+  ['acknowledged', 'acknowledge'],
+  ['contained', 'contain'],
+  ['approved', 'approve'],
+  ['rolledBack', 'roll back'],
+  ['recovered', 'prove recovery'],
+  ['restored', 'restore traffic'],
+  ['mitigated', 'mitigate'],
+  ['resolved', 'resolve'],
+];
+
+/**
+ * The postmortem as Markdown, made from the facts alone: same view, same text. Everything that people, alerts, models
+ * or the cluster wrote is escaped: it cannot become a heading, a link, an image or HTML.
+ */
+export function renderPostmortem(view: IncidentView, options: { draft: boolean; atMs: number }): string {
+  return [
+    [`# ${options.draft ? 'Draft postmortem' : 'Postmortem'}: ${text(view.title)}`, summary(view, options)],
+    ['## Impact', impact(view)],
+    ['## Milestones', milestones(view)],
+    ['## What was done', whatWasDone(view)],
+    ['## Evidence', evidence(view)],
+    ['## What a rollback did not restore', notRestored(view)],
+    ['## Action items', actionItems(view.actionItems)],
+    ['## Unanswered questions for the review', list(openQuestions(view))],
+    ['## Regulatory and standards references', references(view, options.atMs)],
+    ['## Timeline', timeline(view.timeline)],
+  ]
+    .flat()
+    .join('\n\n')
+    .concat('\n');
+}
+
+function summary(view: IncidentView, { draft, atMs }: { draft: boolean; atMs: number }): string {
+  const rows: [string, string][] = [
+    ['Incident', view.incidentId],
+    ['State', view.state],
+    ['Outcome', view.outcome ?? 'not decided yet'],
+    ['Severity', view.severity],
+    ['Target', view.target === undefined ? `none: ${view.targetProblem ?? 'the runbook names none'}` : targetName(view)],
+    ['Mode', view.mode],
+    ['Runbook', `${view.runbook.name} version ${view.runbook.version} (${view.runbook.hash}), owner ${view.runbook.owner}`],
+    ['Commander', view.commander ?? 'nobody'],
+    ['Written', `${isoTime(atMs)}${draft ? ', while the incident was open; brought up to date when it is resolved' : ''}`],
+  ];
+  if (view.predecessorId !== undefined) rows.push(['Incident before', view.predecessorId]);
+  if (view.ticketUrl !== undefined) rows.push(['Ticket', view.ticketUrl]);
+  return table(['', ''], rows);
+}
+
+function impact(view: IncidentView): string {
+  const started = view.alerts.map((alert) => alert.startsAt).sort()[0];
+  const { triggered, contained } = view.milestones;
+  const facts = [
+    `Alerts: ${view.alerts.length}, delivered ${view.alerts.reduce((sum, alert) => sum + alert.deliveries, 0)} times` +
+      `${view.truncatedAlerts > 0 ? `; ${view.truncatedAlerts} more were cut off by Alertmanager` : ''}.`,
+  ];
+  if (started !== undefined) facts.push(`The first of them fires since ${text(started)}.`);
+  if (triggered !== undefined) {
+    facts.push(
+      contained === undefined
+        ? 'Containment was not reached: the target kept answering with the revision that was alerted on.'
+        : `Harmful outputs could reach people for at least ${formatDuration(Math.max(0, contained - triggered))} after the alert arrived, until containment was measured in traffic.`,
+    );
+  }
+  if (view.lastHarmRate !== undefined) facts.push(`Harm rate when last measured: ${percent(view.lastHarmRate)}.`);
+  facts.push('How many people were affected, and how, is not known to Firebreak: the review fills it in.');
+  const alerts = view.alerts.map(({ alertname, summary: said, startsAt, status }) => [
+    alertname,
+    said,
+    startsAt,
+    status,
+  ]);
+  return [list(facts), table(['Alert', 'It says', 'Since', 'Status'], alerts)].filter((part) => part !== '').join('\n\n');
+}
+
+function milestones(view: IncidentView): string {
+  const { triggered } = view.milestones;
+  if (triggered === undefined) return 'The incident was never triggered.';
+  const rows = MILESTONE_NAMES.map(([milestone, name]) => {
+    const atMs = view.milestones[milestone];
+    return [`Time to ${name}`, atMs === undefined ? 'not reached' : formatDuration(Math.max(0, atMs - triggered)), atMs === undefined ? '' : isoTime(atMs)];
+  });
+  return [`Counted from the arrival of the alert, ${isoTime(triggered)}.`, table(['Milestone', 'Took', 'At'], rows)].join('\n\n');
+}
+
+function whatWasDone(view: IncidentView): string {
+  const steps = view.steps.map((step) => [
+    step.id,
+    step.uses,
+    step.status,
+    step.startedAtMs === undefined || step.endedAtMs === undefined
+      ? ''
+      : formatDuration(Math.max(0, step.endedAtMs - step.startedAtMs)),
+    step.reason ?? '',
+  ]);
+  const decisions = view.timeline
+    .filter((entry) => entry.kind === 'decision')
+    .map((entry) => [
+      isoTime(entry.atMs),
+      entry.actor,
+      entry.text,
+      dataText(entry, 'planHash') ?? '',
+      dataText(entry, 'reason') ?? '',
+    ]);
+  return [
+    rollbackText(view),
+    breakerText(view),
+    `Paged: ${view.pages.map((page) => `${text(page.role)} by ${text(page.channel)}`).join(', ') || 'nobody'}. Acknowledged by ${text(view.acknowledgedBy ?? 'nobody')}.`,
+    '### Steps of the runbook',
+    table(['Step', 'Does', 'Ended as', 'Took', 'Why'], steps),
+    '### Decisions by people',
+    decisions.length === 0
+      ? 'No decision was taken.'
+      : table(['At', 'Who', 'What', 'Plan hash', 'Reason given'], decisions),
+  ].join('\n\n');
+}
+
+function rollbackText(view: IncidentView): string {
+  const { rollback } = view;
+  if (rollback === undefined) return 'Nothing was rolled back.';
+  const plan = `from revision ${rollback.fromRevision} (${text(rollback.fromImage)}) to revision ${rollback.toRevision} (${text(rollback.toImage)}), plan hash ${text(rollback.planHash)}`;
+  if (!wasPatched(view)) return `A rollback was planned and not made: ${plan}.`;
+  const { rollout } = rollback;
+  const ended =
+    rollout === undefined
+      ? 'How its rollout ended is not known.'
+      : `Its rollout ended as "${rollout.outcome}" after ${formatDuration(rollout.seconds * 1_000)} with ${rollout.readyReplicas} of ${rollout.wantedReplicas} replicas ready.`;
+  return `Rolled back ${plan}. ${ended}`;
+}
+
+function breakerText(view: IncidentView): string {
+  if (view.breaker === undefined) return 'The circuit breaker was not used.';
+  const { state, share, fallback, reason } = view.breaker;
+  return `Circuit breaker: ${state}, the target gets ${percent(share)} of its traffic${fallback === undefined ? '' : `, the rest goes to ${text(fallback)}`}. Reason: ${text(reason)}.`;
+}
+
+function evidence(view: IncidentView): string {
+  return [samplesText(view), verificationText(view), ...changesText(view)].join('\n\n');
+}
+
+function samplesText({ samples }: IncidentView): string {
+  if (samples === undefined || samples.count === 0) return 'No outputs were sampled.';
+  const categories = Object.entries(samples.byCategory)
+    .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
+    .map(([category, count]) => [category, String(count)]);
+  return [
+    `Sampled outputs: ${samples.count} from ${text(samples.from)}. Ids, hashes and lengths are in the records; their text is not.`,
+    table(['Category', 'Samples'], categories),
+  ].join('\n\n');
+}
+
+function verificationText({ verification }: IncidentView): string {
+  if (verification === undefined) return 'Recovery was not verified.';
+  const { interval, confidence, threshold, designEffect, harmful, classified, share, seconds, unmet } = verification;
+  const rows = [
+    ['Verdict', verification.outcome],
+    ['Harmful / classified outputs', `${harmful} / ${classified}`],
+    ['Harm rate, confidence sequence', `${percent(interval[0])} to ${percent(interval[1])} (each bound at ${percent(confidence)})`],
+    ['Threshold', percent(threshold)],
+    ['Design effect', designEffect.toFixed(2)],
+    ['Measured on', `${percent(share)} of the traffic, ${formatDuration(seconds * 1_000)}`],
+    ['Gates and guards not satisfied', unmet.join(', ') || 'none'],
+  ];
+  return [
+    'Verification by a sequential test that is valid at every look; counts are divided by the design effect before it, since harm comes in clusters.',
+    table(['', ''], rows),
+  ].join('\n\n');
+}
+
+/** What changed around the onset of harm, from the step that looked it up. */
+function changesText(view: IncidentView): string[] {
+  const found = view.steps.find(({ uses }) => uses === 'changes')?.outputs?.changes;
+  if (!Array.isArray(found) || found.length === 0) return [];
+  const lines = found.flatMap((change: unknown) => {
+    if (typeof change === 'string') return [text(change)];
+    if (typeof change !== 'object' || change === null || !('what' in change)) return [];
+    const at = 'atMs' in change && typeof change.atMs === 'number' ? `${isoTime(change.atMs)}: ` : '';
+    return [`${at}${text(String(change.what))}`];
+  });
+  return lines.length === 0 ? [] : ['What changed around the onset of harm:', list(lines)];
+}
+
+function notRestored(view: IncidentView): string {
+  if (!wasPatched(view)) return 'Nothing was rolled back, so this does not apply.';
+  const general =
+    'A rollback restores the pod template of the Deployment and nothing else. ConfigMaps and Secrets, weights on volumes, prompts and policies kept elsewhere, data stores and gateways stay as they are now.';
+  const warnings = planWarnings(view);
+  return warnings.length === 0 ? general : [general, 'The plan said:', list(warnings.map(text))].join('\n\n');
+}
+
+/** Warnings of the plan, wherever it left them: in the request for approval, a step's outputs, or the timeline. */
+function planWarnings(view: IncidentView): string[] {
+  const places: unknown[] = [
+    ...view.pendingApprovals.map((approval) => approval.warnings),
+    ...view.steps.map((step) => step.outputs?.warnings),
+    ...view.timeline.map((entry) => entry.data?.warnings),
+  ];
+  return [...new Set(places.flat().filter((warning) => typeof warning === 'string'))];
+}
+
+function actionItems(items: readonly ActionItem[]): string {
+  if (items.length === 0) return 'None was derived.';
+  return LANES.flatMap(({ lane, heading }) => {
+    const rows = items
+      .filter((item) => item.lane === lane)
+      .map((item) => [
+        item.id,
+        item.title,
+        item.owner,
+        item.due,
+        item.expires ?? item.retires ?? '',
+        item.rmfFunction,
+        item.evidence ?? '',
+      ]);
+    const ends = lane === 'exception' ? 'Retires' : 'Expires';
+    return [
+      `### ${heading}`,
+      rows.length === 0 ? 'None.' : table(['Id', 'What', 'Owner', 'Due', ends, 'NIST AI RMF', 'Evidence'], rows),
+    ];
+  }).join('\n\n');
+}
+
+/** What the facts do not answer. */
+function openQuestions(view: IncidentView): string[] {
+  const questions: string[] = [];
+  const patched = wasPatched(view);
+  if (view.outcome === 'false-positive') {
+    questions.push('Why did the classifier call harmless outputs harmful, and does it do so elsewhere?');
+  } else {
+    questions.push(
+      'What is the root cause: weights, prompt, data, configuration, or what the model was asked?',
+      'Why did evaluation let this revision through, and which check would have stopped it?',
+      'Who received harmful outputs, how many people, and have they been told?',
+      'Which harms does the classifier not see, and were there any?',
+    );
+  }
+  if (view.milestones.contained === undefined) questions.push('Why was containment not reached?');
+  if (view.breaker !== undefined) questions.push('Was the fallback good enough for those it served meanwhile?');
+  if (view.milestones.acknowledged === undefined) questions.push('Why did nobody acknowledge?');
+  if (view.steps.some((step) => step.status === 'rejected')) {
+    questions.push('The rollback was rejected: on what grounds, and what is done instead?');
+  }
+  if (view.mode === 'observe') questions.push('Would the recorded "would have" actions have been right? May Firebreak ask for approval next time?');
+  if (patched && view.verification === undefined) questions.push('The rollback was not verified: how is it known that it helped?');
+  if (view.verification?.outcome === 'insufficient-evidence') {
+    questions.push(`Recovery could not be proved (${view.verification.unmet.map(text).join(', ') || 'the test stayed undecided'}): what evidence is missing, and who gets it?`);
+  }
+  if (view.verification?.outcome === 'not-recovered') {
+    questions.push('The revision that was rolled back to is harmful too: since when, and what else changed?');
+  }
+  if (patched) questions.push('When may a fixed revision be shipped, and who decides that it is fixed?');
+  return [...questions, ...view.humanNeeded.map((reason) => `Still open: ${text(reason)}`)];
+}
+
+function timeline(entries: readonly TimelineEntry[]): string {
+  const shown = entries.slice(0, MAX_TIMELINE_ROWS);
+  const rows = shown.map((entry) => [isoTime(entry.atMs), entry.kind, entry.actor, entry.text]);
+  const rest = entries.length - shown.length;
+  const parts = [rows.length === 0 ? 'Nothing was recorded.' : table(['At', 'Kind', 'Who', 'What'], rows)];
+  if (rest > 0) parts.push(`${rest} later entries are in the records.`);
+  return parts.join('\n\n');
+}
+
+function dataText(entry: TimelineEntry, key: string): string | undefined {
+  const value = entry.data?.[key];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Escapes every cell; an empty table is nothing. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return '';
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map((row) => line(row.map(text)))].join('\n');
+}
+
+function list(lines: readonly string[]): string {
+  return lines.map((line) => `- ${line}`).join('\n');
+}
+
+function text(untrusted: string): string {
+  const short = untrusted.length > MAX_CELL_LENGTH ? `${untrusted.slice(0, MAX_CELL_LENGTH)}...` : untrusted;
+  return escapeMarkdown(short.replace(/\s+/g, ' ').trim());
+}
+
+function percent(part: number): string {
+  return `${Number((part * 100).toPrecision(3))}%`;
+}
+
+function isoTime(atMs: number): string {
+  return new Date(atMs).toISOString();
+}

@@ -1,0 +1,62 @@
+import type { Breaker } from './breaker.ts';
+import type { SignedDecision } from './decision.ts';
+import type { FailureType } from './failure.ts';
+import type { NoRollback, RollbackPlan, RollbackTo, RolloutResult } from './rollback-plan.ts';
+import type { MetricSpec } from './runbook.ts';
+import type { Target } from './target.ts';
+
+/** What a revision must have served, by Prometheus, to count as good where the ledger knows nothing. */
+export interface ServedCriteria {
+  forMs: number;
+  minClassified: number;
+  harmRateBelow: number;
+  metrics: Record<string, MetricSpec>;
+}
+
+export type TargetAction =
+  /** Send all traffic away: to the fallback, or block it where there is none. */
+  | { kind: 'divert'; fallback?: string; reason: string }
+  /** Let a share back, for verification only; refused while the running revision is known bad. */
+  | { kind: 'half-open'; share: number }
+  /** Close the breaker; refused unless the running revision is verified good. */
+  | { kind: 'restore' }
+  | { kind: 'plan-rollback'; to: RollbackTo; approval: { from: string[]; count: number }; served: ServedCriteria }
+  | { kind: 'rollback'; plan: RollbackPlan; step: string; decisions: SignedDecision[]; rolloutTimeoutMs?: number }
+  /** What a verification found of the revision that runs now. */
+  | { kind: 'record-verdict'; verdict: 'verified-good' | 'known-bad'; templateHash?: string; reason: string }
+  | { kind: 'override'; force: 'open' | 'closed' | 'none'; reason: string; person: string; forMs: number }
+  /** The incident lets go. */
+  | { kind: 'release' };
+
+export interface TargetCommand {
+  /** Idempotency key: the same id is executed once and answered again. */
+  id: string;
+  target: Target;
+  incidentId: string;
+  /** Workflow id to answer to; absent: nobody waits. */
+  replyTo?: string;
+  action: TargetAction;
+}
+
+export type TargetResult =
+  | { kind: 'breaker'; breaker: Breaker; changed: boolean; note?: string }
+  | { kind: 'plan'; plan: RollbackPlan }
+  | { kind: 'no-plan'; none: NoRollback }
+  | { kind: 'rolled-back'; applied: 'patched' | 'already-there'; approvedBy: string[]; rollout: RolloutResult; atMs: number }
+  | { kind: 'done' };
+
+export type TargetReply =
+  | { commandId: string; ok: true; result: TargetResult }
+  | { commandId: string; ok: false; failure: { type: FailureType; message: string } };
+
+/** Which lane of the target's actor runs an action: one command at a time in each. */
+export function laneOf(action: TargetAction): 'traffic' | 'deployment' {
+  switch (action.kind) {
+    case 'plan-rollback':
+    case 'rollback':
+    case 'record-verdict':
+      return 'deployment';
+    default:
+      return 'traffic';
+  }
+}

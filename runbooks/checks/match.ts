@@ -1,0 +1,31 @@
+import { parseMatcher } from '../../domain/matcher.ts';
+import { DEFAULT_RUNBOOK, regexOf } from '../match.ts';
+import type { Problem } from '../rules.ts';
+import type { YamlSource } from '../yaml-source.ts';
+import type { RunbookView } from './view.ts';
+
+/** Matchers, and that there are some. */
+export function checkMatch(view: RunbookView, source: YamlSource): Problem[] {
+  const problems: Problem[] = [];
+  if (view.match.length === 0 && view.name !== DEFAULT_RUNBOOK) {
+    const message = 'the runbook answers no alert: add a matcher such as alertname="AiHarmfulOutputRateHigh"';
+    problems.push(source.keyProblem('match/empty', ['spec', 'match'], message));
+  }
+  for (const [index, text] of view.match.entries()) {
+    if (typeof text !== 'string') continue;
+    const path = ['spec', 'match', index];
+    const parsed = parseMatcher(text);
+    if (!parsed.ok) {
+      const span = { start: parsed.at, end: Math.max(parsed.at + 1, text.length) };
+      problems.push(source.textProblem('match/syntax', path, span, parsed.message));
+    } else if (parsed.matcher.op.endsWith('~')) {
+      try {
+        regexOf(parsed.matcher);
+      } catch {
+        const message = 'the regular expression is not in RE2 syntax (no look-around, no back-references)';
+        problems.push(source.problem('match/syntax', path, message));
+      }
+    }
+  }
+  return problems;
+}

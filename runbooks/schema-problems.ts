@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import type { Path, Problem } from './rules.ts';
+import { FIELDS_TO_COME, METRIC_VARIANTS } from './schema.ts';
+import { didYouMean } from './suggest.ts';
+import type { YamlSource } from './yaml-source.ts';
+
+type Schema = z.core.$ZodType;
+
+/**
+ * Parses a part of the file by a schema and tells every mistake with its place.
+ * @returns the parsed value, or undefined and at least one problem.
+ */
+export function parsePart<S extends Schema>(
+  source: YamlSource,
+  schema: S,
+  value: unknown,
+  path: Path,
+): { value: z.output<S> | undefined; problems: Problem[] } {
+  const result = z.safeParse(schema, value);
+  if (result.success) return { value: result.data, problems: [] };
+  return {
+    value: undefined,
+    problems: result.error.issues.flatMap((issue) => translate(source, schema, value, path, issue)),
+  };
+}
+
+function translate(
+  source: YamlSource,
+  schema: Schema,
+  root: unknown,
+  base: Path,
+  issue: z.core.$ZodIssue,
+): Problem[] {
+  const inner = issue.path.filter((part) => typeof part !== 'symbol');
+  const path = [...base, ...inner];
+  const value = valueAt(root, inner);
+  const field = schemaAt(schema, inner);
+  const help = descriptionOf(field);
+  const hint = help === undefined ? '' : `. ${help}`;
+  const name = String(path.at(-1) ?? 'the file');
+
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysOf(field);
+    return issue.keys.map((key) =>
+      FIELDS_TO_COME.includes(key)
+        ? source.keyProblem(
+            'schema/not-available',
+            [...path, key],
+            `${key} is not available in this version: leave it out`,
+          )
+        : source.keyProblem(
+            'schema/unknown-field',
+            [...path, key],
+            `unknown field ${key}${didYouMean(key, known)}`,
+          ),
+    );
+  }
+  if (value === undefined && issue.code !== 'custom') {
+    return [source.problem('schema/missing-field', path, `${name} is missing${hint}`)];
+  }
+  if (issue.code === 'invalid_union' && isMetric(path)) return metricProblems(source, value, path);
+  if (issue.code === 'invalid_key') {
+    const reason = issue.issues[0]?.message ?? 'not a name that can be used here';
+    return [source.keyProblem('schema/wrong-value', path, `${name}: ${reason}`)];
+  }
+  if (issue.code === 'invalid_type') {
+    const wanted =
+      issue.expected === 'record' || issue.expected === 'object' ? 'a map' : article(issue.expected);
+    return [
+      source.problem(
+        'schema/wrong-type',
+        path,
+        `${name} takes ${wanted}, not ${kindOf(value)}${quoteHint(issue.expected, value)}${hint}`,
+      ),
+    ];
+  }
+  if (issue.code === 'invalid_value') {
+    const values = issue.values.map(String);
+    const written = typeof value === 'string' ? didYouMean(value, values) : `; there is ${values.join(', ')}`;
+    return [source.problem('schema/wrong-value', path, `${name} does not take this value${written}`)];
+  }
+  return [source.problem('schema/wrong-value', path, `${name}: ${issue.message}`)];
+}
+
+/** Problems of a metric are told by the variant that its fields say is meant, not by all three. */
+function metricProblems(source: YamlSource, value: unknown, path: Path): Problem[] {
+  const keys = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  const meant = (Object.keys(METRIC_VARIANTS) as (keyof typeof METRIC_VARIANTS)[]).filter((kind) =>
+    keys.includes(kind),
+  );
+  const [kind] = meant;
+  if (kind === undefined || meant.length > 1) {
+    const message = 'a metric has exactly one of counter (with labels), ratio, promql (with bind)';
+    return [source.keyProblem('schema/wrong-value', path, `${String(path.at(-1))}: ${message}`)];
+  }
+  return parsePart(source, METRIC_VARIANTS[kind], value, path).problems;
+}
+
+function isMetric(path: Path): boolean {
+  return path.length === 3 && path[0] === 'spec' && path[1] === 'metrics';
+}
+
+function valueAt(root: unknown, path: Path): unknown {
+  let value = root;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
+    value = (value as Record<string | number, unknown>)[part];
+  }
+  return value;
+}
+
+/** Takes the wrappers off a schema: optional, default, transform. */
+function unwrap(schema: Schema | undefined): Schema | undefined {
+  let current = schema;
+  while (current !== undefined) {
+    const def = current._zod.def as { innerType?: Schema; in?: Schema };
+    const next = def.innerType ?? def.in;
+    if (next === undefined) return current;
+    current = next;
+  }
+  return undefined;
+}
+
+function schemaAt(schema: Schema, path: Path): Schema | undefined {
+  let current: Schema | undefined = schema;
+  for (const part of path) {
+    const def = unwrap(current)?._zod.def as
+      | { shape?: Record<string, Schema>; element?: Schema; valueType?: Schema; items?: Schema[] }
+      | undefined;
+    if (def === undefined) return undefined;
+    if (typeof part === 'number') current = def.element ?? def.items?.[part];
+    else current = def.shape && Object.hasOwn(def.shape, part) ? def.shape[part] : def.valueType;
+  }
+  return current;
+}
+
+function keysOf(schema: Schema | undefined): string[] {
+  const def = unwrap(schema)?._zod.def as { shape?: Record<string, Schema> } | undefined;
+  return Object.keys(def?.shape ?? {});
+}
+
+/** The description of a field, wherever in its wrappers it was given. */
+function descriptionOf(schema: Schema | undefined): string | undefined {
+  let current = schema;
+  while (current !== undefined) {
+    const description = z.globalRegistry.get(current)?.description;
+    if (description !== undefined) return description;
+    const def = current._zod.def as { innerType?: Schema; in?: Schema };
+    current = def.innerType ?? def.in;
+  }
+  return undefined;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a map';
+  return `the ${typeof value} ${String(value).slice(0, 40)}`;
+}
+
+function article(expected: string): string {
+  if (expected === 'array' || expected === 'tuple') return 'a list';
+  if (expected === 'string') return 'text';
+  if (expected === 'boolean') return 'true or false';
+  if (expected === 'int') return 'a whole number';
+  return `a ${expected}`;
+}
+
+function quoteHint(expected: string, value: unknown): string {
+  if (expected !== 'string') return '';
+  if (typeof value === 'number' || typeof value === 'boolean') return `: write "${String(value)}" in quotes`;
+  return '';
+}

@@ -1,0 +1,107 @@
+/**
+ * What a step type's implementation sees. Implementations are workflow code: deterministic, no I/O of their own, no
+ * runtime zod; the incident workflow hands them everything through this interface.
+ */
+import type {
+  KubernetesActivities,
+  MeasurementActivities,
+  RecordActivities,
+  SampleActivities,
+  TicketActivities,
+  VerifyOptions,
+} from '../../activities/contract.ts';
+import type { SignedDecision } from '../../domain/decision.ts';
+import type { FailureType } from '../../domain/failure.ts';
+import type {
+  IncidentView,
+  Milestone,
+  Outcome,
+  StepStatus,
+  TimelineKind,
+  VerificationSummary,
+} from '../../domain/incident.ts';
+import type { PageRequest } from '../../domain/paging.ts';
+import type { RollbackPlan } from '../../domain/rollback-plan.ts';
+import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
+import type { Target, TargetFacts } from '../../domain/target.ts';
+import type { TargetAction, TargetResult } from '../../domain/target-command.ts';
+
+/** A step that could not do its work. `outcome` is set where the failure decides how the incident ended so far. */
+export class StepFailure extends Error {
+  readonly type: FailureType;
+  readonly outcome: Outcome | undefined;
+  constructor(type: FailureType, message: string, outcome?: Outcome) {
+    super(message);
+    this.name = 'StepFailure';
+    this.type = type;
+    this.outcome = outcome;
+  }
+}
+
+/** The exact thing that people approve. */
+export interface Prepared {
+  planHash: string;
+  summary: string;
+  warnings: string[];
+  diff?: string;
+  plan?: RollbackPlan;
+}
+
+export interface VerificationRequest {
+  options: VerifyOptions;
+  share: number;
+  timeoutMs: number;
+  pollEveryMs: number;
+  classifierLagMs: number;
+}
+
+/** The parts of the view that steps write. */
+export type Evidence = Partial<
+  Pick<IncidentView, 'ticketUrl' | 'samples' | 'rollback' | 'verification' | 'actionItems'>
+>;
+
+export interface StepContext {
+  readonly step: StepPlan;
+  readonly incidentId: string;
+  readonly runbook: CompiledRunbook;
+  /** Key under which every page of this round of the incident is grouped by vendors. */
+  readonly dedupKey: string;
+  /** A revision that a person chose when retrying, instead of the runbook's. */
+  readonly chosenRevision: number | undefined;
+  nowMs(): number;
+  view(): IncidentView;
+  /** @throws StepFailure where the alert's labels gave no usable target. */
+  target(): Target;
+  facts(): Promise<TargetFacts>;
+  outputsOf(step: string): Record<string, unknown> | undefined;
+  /** Resolves when the step has ended, however it ended. */
+  stepEnded(step: string): Promise<StepStatus>;
+  record(kind: TimelineKind, text: string, data?: Record<string, unknown>): void;
+  reach(milestone: Milestone, atMs?: number): void;
+  keep(evidence: Evidence): void;
+  /** Sends the target's actor a command and waits for its answer. @throws StepFailure with the actor's reason. */
+  command(action: TargetAction): Promise<TargetResult>;
+  /** Resolves when each role was accepted by one channel. */
+  page(request: Omit<PageRequest, 'id' | 'dedupKey'> & { reason?: string }): Promise<void>;
+  /** Waits until the target's traffic is at most `maxShare` of what it was. */
+  awaitDiverted(
+    maxShare: number,
+    timeoutMs: number,
+  ): Promise<{ effect: 'measured' | 'not-seen' | 'unknown'; atMs: number; detail: string }>;
+  verify(request: VerificationRequest): Promise<VerificationSummary>;
+  readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'listChanges'> &
+    Pick<MeasurementActivities, 'evaluate'>;
+  readonly main: TicketActivities & SampleActivities & Pick<RecordActivities, 'writePostmortem'>;
+}
+
+export interface StepRunner {
+  /** Changes production: in observe mode it is prepared and recorded, never run. */
+  mutates: boolean;
+  /** Makes what people approve; mutates nothing. */
+  prepare?(context: StepContext): Promise<Prepared>;
+  /** @returns the step's outputs, plain JSON. */
+  run(
+    context: StepContext,
+    approved: { prepared: Prepared | undefined; decisions: SignedDecision[] },
+  ): Promise<Record<string, unknown>>;
+}

@@ -1,0 +1,37 @@
+import { StepFailure, type StepRunner } from '../context.ts';
+import type { DivertInput } from './input.ts';
+
+/** How long the effect in traffic is looked for before the diversion counts as "written, not seen". */
+const MEASURE_CONTAINMENT_FOR_MS = 60_000;
+/** Up to this share of the earlier traffic may still be seen when a diversion counts as contained: scrapes overlap. */
+const CONTAINED_SHARE = 0.01;
+
+/** Opens the breaker: all traffic to the fallback, or none where the runbook says block. Contained means measured. */
+export const divert: StepRunner = {
+  mutates: true,
+  async run(context) {
+    const input = context.step.with as DivertInput;
+    const result = await context.command({
+      kind: 'divert',
+      fallback: input.to === 'block' ? undefined : input.to,
+      reason: `incident ${context.incidentId}: harm rate above the runbook's limit`,
+    });
+    if (result.kind !== 'breaker')
+      throw new StepFailure('InvalidInput', `the target answered ${result.kind} to a diversion`);
+    if (result.note) context.record('breaker', result.note);
+    const { fallback } = result.breaker;
+    context.record(
+      'breaker',
+      fallback ? `Breaker open: all traffic goes to ${fallback}` : 'Breaker open: all traffic is blocked',
+    );
+    const effect = await context.awaitDiverted(CONTAINED_SHARE, MEASURE_CONTAINMENT_FOR_MS);
+    if (effect.effect !== 'measured') {
+      throw new StepFailure(
+        'PreconditionFailed',
+        `The breaker is open, but its effect was not seen in traffic (${effect.detail}): check that the gateway reads the breaker`,
+      );
+    }
+    context.reach('contained', effect.atMs);
+    return { contained: true, fallback: fallback ?? null };
+  },
+};

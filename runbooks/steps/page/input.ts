@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { duration, roleName } from '../fields.ts';
+
+/** Roles paged by one step; more would be a mailing list. */
+const MAX_ROLES = 10;
+
+const escalate = z
+  .strictObject({
+    after: duration.describe('Without an acknowledgement for this long, the next roles are paged.'),
+    to: z.array(roleName).min(1).max(MAX_ROLES).describe('Roles paged then.'),
+  })
+  .transform(({ after, to }) => ({ afterMs: after, to }));
+
+/** Pages roles side by side. Succeeds when each was accepted by a channel; acknowledgement and escalation go on. */
+export const pageInput = z.strictObject({
+  roles: z
+    .array(roleName)
+    .min(1, 'at least one role, such as ml-oncall')
+    .max(MAX_ROLES)
+    .describe('Roles to page.'),
+  escalate: escalate.optional(),
+});
+
+export type PageInput = z.output<typeof pageInput>;

@@ -1,0 +1,28 @@
+import { targetKey } from '../../../domain/target.ts';
+import type { StepRunner } from '../context.ts';
+import type { PageInput } from './input.ts';
+
+/** Pages roles; succeeds when each was accepted by a channel. Acknowledgement and escalation go on in the paging workflow. */
+export const page: StepRunner = {
+  mutates: false,
+  async run(context) {
+    const input = context.step.with as PageInput;
+    const view = context.view();
+    await context.page({
+      roles: input.roles,
+      title: view.title,
+      severity: view.severity,
+      details: {
+        runbook: `${view.runbook.name} v${view.runbook.version}`,
+        target: view.target
+          ? targetKey(view.target)
+          : `none: ${view.targetProblem ?? 'the runbook names none'}`,
+        state: view.state,
+      },
+      links: [],
+      escalate: input.escalate,
+    });
+    context.reach('paged');
+    return { roles: input.roles };
+  },
+};

@@ -1,0 +1,18 @@
+import type { StepRunner } from '../context.ts';
+
+/** Drafts the postmortem and its action items; it is written anew when the incident is resolved. */
+export const postmortem: StepRunner = {
+  mutates: false,
+  async run(context) {
+    const written = await context.main.writePostmortem({
+      view: context.view(),
+      draft: true,
+      atMs: context.nowMs(),
+    });
+    context.keep({ actionItems: written.actionItems });
+    context.record('evidence', `Drafted the postmortem with ${written.actionItems.length} action items`, {
+      sha256: written.sha256,
+    });
+    return { sha256: written.sha256, actionItems: written.actionItems.length };
+  },
+};

@@ -1,0 +1,14 @@
+import { StepFailure, type StepRunner } from '../context.ts';
+
+/** Closes the breaker. The target refuses while the revision that runs is not verified. */
+export const restore: StepRunner = {
+  mutates: true,
+  async run(context) {
+    const result = await context.command({ kind: 'restore' });
+    if (result.kind !== 'breaker')
+      throw new StepFailure('InvalidInput', `the target answered ${result.kind} to a restore`);
+    context.record('breaker', result.note ?? 'All traffic is back on the target; the breaker is closed');
+    context.reach('restored');
+    return { breaker: result.breaker.state };
+  },
+};

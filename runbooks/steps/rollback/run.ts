@@ -1,0 +1,97 @@
+import type { RevisionSummary, RollbackPlan, RollbackTo } from '../../../domain/rollback-plan.ts';
+import { type Prepared, type StepContext, StepFailure, type StepRunner } from '../context.ts';
+import type { RollbackInput } from './input.ts';
+
+function imagesOf(revision: RevisionSummary): string {
+  return revision.images.join(', ');
+}
+
+function summaryOf(plan: RollbackPlan): string {
+  return `Roll ${plan.target.kind} ${plan.target.namespace}/${plan.target.name} back from revision ${plan.from.revision} (${imagesOf(plan.from)}) to revision ${plan.to.revision} (${imagesOf(plan.to)})`;
+}
+
+async function prepare(context: StepContext): Promise<Prepared> {
+  const input = context.step.with as RollbackInput;
+  const to: RollbackTo =
+    context.chosenRevision === undefined ? input.to : { revision: context.chosenRevision };
+  const answer = await context.command({
+    kind: 'plan-rollback',
+    to,
+    approval: {
+      from: context.step.approval?.from ?? [],
+      count: Math.max(1, context.step.approval?.count ?? 1),
+    },
+    served: {
+      forMs: input.servedForMs,
+      minClassified: input.minClassified,
+      harmRateBelow: input.harmRateBelow,
+      metrics: context.runbook.metrics,
+    },
+  });
+  if (answer.kind === 'no-plan') {
+    const choices = answer.none.candidates
+      .map((candidate) => `${candidate.revision} (${imagesOf(candidate)})`)
+      .join(', ');
+    throw new StepFailure(
+      'Refused',
+      `No rollback was planned: ${answer.none.reason}.${choices ? ` Choose one of the revisions ${choices} by retrying the step with it.` : ''}`,
+    );
+  }
+  if (answer.kind !== 'plan')
+    throw new StepFailure('InvalidInput', `the target answered ${answer.kind} to a plan`);
+  const { plan } = answer;
+  context.record('rollback', `${summaryOf(plan)}: planned`, {
+    planHash: plan.hash,
+    warnings: plan.warnings,
+    owners: plan.owners,
+  });
+  context.keep({
+    rollback: {
+      fromRevision: plan.from.revision,
+      toRevision: plan.to.revision,
+      fromImage: imagesOf(plan.from),
+      toImage: imagesOf(plan.to),
+      planHash: plan.hash,
+    },
+  });
+  return { planHash: plan.hash, summary: summaryOf(plan), warnings: plan.warnings, diff: plan.diff, plan };
+}
+
+/** Rolls the deployment back by a plan that people approved; the target's actor and its worker do the patching. */
+export const rollback: StepRunner = {
+  mutates: true,
+  prepare,
+  async run(context, { prepared, decisions }) {
+    const plan = prepared?.plan;
+    if (!plan) throw new StepFailure('InvalidInput', 'a rollback was started without a plan');
+    const input = context.step.with as RollbackInput;
+    const result = await context.command({
+      kind: 'rollback',
+      plan,
+      step: context.step.id,
+      decisions,
+      rolloutTimeoutMs: input.rolloutTimeoutMs,
+    });
+    if (result.kind !== 'rolled-back')
+      throw new StepFailure('InvalidInput', `the target answered ${result.kind} to a rollback`);
+    const { rollout } = result;
+    const kept = context.view().rollback;
+    if (kept) context.keep({ rollback: { ...kept, rollout } });
+    if (rollout.outcome !== 'complete') {
+      throw new StepFailure(
+        'Unavailable',
+        `The rollback was applied, but the rollout ended as ${rollout.outcome}: ${rollout.detail}. Traffic stays where it is; look at the pods of revision ${plan.to.revision}`,
+        'not-recovered',
+      );
+    }
+    context.record(
+      'rollback',
+      result.applied === 'already-there'
+        ? `Revision ${plan.to.revision}'s template was already in place; ${rollout.readyReplicas} pods are ready`
+        : `Rolled back; ${rollout.readyReplicas}/${rollout.wantedReplicas} pods ready after ${rollout.seconds.toFixed(1)} s`,
+      { approvedBy: result.approvedBy },
+    );
+    context.reach('rolledBack', result.atMs);
+    return { applied: result.applied, revision: plan.to.revision, templateHash: plan.to.templateHash };
+  },
+};

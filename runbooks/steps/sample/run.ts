@@ -1,0 +1,46 @@
+import { renderSamples } from '../../../domain/ticket.ts';
+import type { StepRunner } from '../context.ts';
+import type { SampleInput } from './input.ts';
+
+/** Collects recent harmful outputs (never their text) and attaches the summary to the ticket once there is one. */
+export const sample: StepRunner = {
+  mutates: false,
+  async run(context) {
+    const input = context.step.with as SampleInput;
+    const toMs = context.nowMs();
+    const samples = await context.main.collectSamples({
+      incidentId: context.incidentId,
+      source: input.from,
+      target: context.target(),
+      fromMs: toMs - input.windowMs,
+      toMs,
+      limit: input.limit,
+    });
+    context.keep({ samples });
+    context.record('evidence', `Sampled ${samples.count} recent harmful outputs (no text kept)`, {
+      byCategory: samples.byCategory,
+    });
+    if (input.attachTo !== undefined) await attach(context, input.attachTo, samples);
+    return { count: samples.count };
+  },
+};
+
+async function attach(
+  context: Parameters<StepRunner['run']>[0],
+  ticketStep: string,
+  samples: Parameters<typeof renderSamples>[0],
+): Promise<void> {
+  const status = await context.stepEnded(ticketStep);
+  const number = context.outputsOf(ticketStep)?.number;
+  if (status !== 'succeeded' || typeof number !== 'number') {
+    context.record('evidence', `The sample summary was not attached: step ${ticketStep} was ${status}`);
+    return;
+  }
+  await context.main.commentTicket({
+    number,
+    incidentId: context.incidentId,
+    commentKey: context.step.id,
+    bodyMarkdown: renderSamples(samples),
+  });
+  context.record('evidence', 'The sample summary is attached to the ticket');
+}

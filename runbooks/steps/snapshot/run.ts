@@ -1,0 +1,13 @@
+import type { StepRunner } from '../context.ts';
+
+/** Keeps template hash, digests, configuration hashes and the rollout history before anything changes. */
+export const snapshot: StepRunner = {
+  mutates: false,
+  async run(context) {
+    const taken = await context.cluster.takeSnapshot({ target: context.target() });
+    context.record('evidence', `Kept a snapshot of revision ${taken.revision} and the rollout history`, {
+      ...taken,
+    });
+    return { ...taken };
+  },
+};

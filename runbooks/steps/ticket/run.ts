@@ -1,0 +1,22 @@
+import { renderTicket } from '../../../domain/ticket.ts';
+import type { StepRunner } from '../context.ts';
+import type { TicketInput } from './input.ts';
+
+/** Opens the incident's ticket at once; samples and the outcome are added as comments when they are there. */
+export const ticket: StepRunner = {
+  mutates: false,
+  async run(context) {
+    const input = context.step.with as TicketInput;
+    const facts = context.view().target ? await context.facts() : undefined;
+    const text = renderTicket(context.view(), facts?.images ?? [], context.nowMs());
+    const opened = await context.main.openTicket({
+      incidentId: context.incidentId,
+      title: text.title,
+      bodyMarkdown: text.body,
+      labels: input.labels,
+    });
+    context.keep({ ticketUrl: opened.url });
+    context.record('evidence', `Ticket ${opened.created ? 'opened' : 'found'}: ${opened.url}`);
+    return { url: opened.url, number: opened.number };
+  },
+};

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { JUDGE_DEFAULTS } from '../../../domain/verification/judge.ts';
+import { duration, durationOrZero, expression, rate, share } from '../fields.ts';
+
+/** Long verifications get wider blocks: there are never more than this many (domain/verification). */
+const MAX_BLOCKS = 120;
+/** Below half, the test says nothing; above this, no amount of traffic is enough. */
+const MIN_CONFIDENCE = 0.5;
+const MAX_CONFIDENCE = 0.9999;
+const MAX_GUARDS = 20;
+
+/** Lets a share of traffic back and proves on it that the harm rate is below a threshold. */
+export const verifyInput = z
+  .strictObject({
+    share: share
+      .default(0.1)
+      .describe('Part of the traffic that the rolled-back revision gets, where it is diverted.'),
+    harmRateBelow: rate
+      .default(JUDGE_DEFAULTS.threshold)
+      .describe('Harm rate that must be proved to be undercut.'),
+    confidence: z
+      .number()
+      .min(MIN_CONFIDENCE)
+      .max(MAX_CONFIDENCE)
+      .default(JUDGE_DEFAULTS.confidence)
+      .describe('1 - alpha of the sequential test.'),
+    minExposure: z.int().min(1).default(JUDGE_DEFAULTS.minExposure).describe('Classified outputs at least.'),
+    timeout: duration.default(1_800_000).describe('Then the evidence is insufficient; default 30m.'),
+    minBlocks: z
+      .int()
+      .min(1)
+      .max(MAX_BLOCKS)
+      .default(JUDGE_DEFAULTS.minBlocks)
+      .describe('Scrapes with classified outputs at least.'),
+    minDuration: durationOrZero
+      .default(JUDGE_DEFAULTS.minDurationMs)
+      .describe('Time measured at least; default 1m.'),
+    maxSampleAge: duration
+      .default(JUDGE_DEFAULTS.maxSampleAgeMs)
+      .describe('Oldest newest sample; default 1m.'),
+    minCoverage: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(JUDGE_DEFAULTS.minCoverage)
+      .describe('Classified outputs per request at least; 0 where no requests are counted.'),
+    // The guide's script waits 30 s before it looks.
+    classifierLag: durationOrZero
+      .default(30_000)
+      .describe('Outputs are classified this long after; default 30s.'),
+    pollEvery: duration.default(15_000).describe('How often the counters are read; default 15s.'),
+    designEffect: z
+      .union([z.number().min(1), z.literal('estimate')], {
+        error: 'write estimate, or a number of at least 1',
+      })
+      .default(JUDGE_DEFAULTS.designEffect)
+      .describe('How much less clustered outputs say than independent ones.'),
+    guards: z.array(expression).max(MAX_GUARDS).default([]).describe('Conditions that must hold too.'),
+    allowRequestsAsDenominator: z
+      .boolean()
+      .default(JUDGE_DEFAULTS.allowRequestsAsDenominator)
+      .describe('Divide by requests where no classified series exists.'),
+  })
+  .refine((input) => input.pollEvery <= input.timeout, {
+    path: ['pollEvery'],
+    error: 'pollEvery is longer than timeout: nothing would be measured',
+  })
+  .refine((input) => input.minDuration <= input.timeout, {
+    path: ['minDuration'],
+    error: 'minDuration is longer than timeout: nothing could be proved',
+  })
+  .transform(({ timeout, minDuration, maxSampleAge, classifierLag, pollEvery, ...rest }) => ({
+    ...rest,
+    timeoutMs: timeout,
+    minDurationMs: minDuration,
+    maxSampleAgeMs: maxSampleAge,
+    classifierLagMs: classifierLag,
+    pollEveryMs: pollEvery,
+  }));
+
+export type VerifyInput = z.output<typeof verifyInput>;

@@ -1,0 +1,79 @@
+import { CancellationScope } from '@temporalio/workflow';
+import type { VerificationSummary } from '../../../domain/incident.ts';
+import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
+import type { VerifyInput } from './input.ts';
+
+/** Takes the share away again: the revision is not proved, whatever the reason. Runs even when the step was cancelled. */
+async function reopen(context: StepContext, fallback: string | undefined, reason: string): Promise<void> {
+  await CancellationScope.nonCancellable(() => context.command({ kind: 'divert', fallback, reason }));
+  context.record('breaker', 'The share was taken away again; all traffic is diverted');
+}
+
+function describe(result: VerificationSummary): string {
+  const rate =
+    result.classified === 0
+      ? 'no classified outputs'
+      : `${result.harmful} harmful of ${result.classified} classified`;
+  return `${result.outcome}: ${rate}, threshold ${(result.threshold * 100).toFixed(2)}%, after ${result.seconds.toFixed(0)} s${result.unmet.length > 0 ? `; not satisfied: ${result.unmet.join(', ')}` : ''}`;
+}
+
+/**
+ * Lets a share of traffic back (where any was diverted), counts, and gives a verdict. Only `recovered` succeeds; anything
+ * else takes the share away again and needs a human.
+ */
+export const verify: StepRunner = {
+  mutates: true,
+  async run(context) {
+    const input = context.step.with as VerifyInput;
+    const before = context.view().breaker;
+    const diverted = before !== undefined && before.state !== 'closed';
+    const share = diverted ? input.share : 1;
+    let proved = false;
+    try {
+      if (diverted) {
+        await context.command({ kind: 'half-open', share });
+        context.record(
+          'breaker',
+          `Half-open: ${(share * 100).toFixed(0)}% of traffic goes to the rolled-back revision`,
+        );
+      }
+      const result = await context.verify({
+        options: {
+          threshold: input.harmRateBelow,
+          confidence: input.confidence,
+          minExposure: input.minExposure,
+          minBlocks: input.minBlocks,
+          minDurationMs: input.minDurationMs,
+          maxSampleAgeMs: input.maxSampleAgeMs,
+          minCoverage: input.minCoverage,
+          designEffect: input.designEffect,
+          guards: input.guards,
+          allowRequestsAsDenominator: input.allowRequestsAsDenominator,
+        },
+        share,
+        timeoutMs: input.timeoutMs,
+        pollEveryMs: input.pollEveryMs,
+        classifierLagMs: input.classifierLagMs,
+      });
+      context.keep({ verification: result });
+      context.record('verification', describe(result), { ...result });
+      if (result.outcome !== 'recovered') {
+        if (result.outcome === 'not-recovered') {
+          await context.command({ kind: 'record-verdict', verdict: 'known-bad', reason: describe(result) });
+        }
+        throw new StepFailure(
+          'PreconditionFailed',
+          `Not proved healthy: ${describe(result)}`,
+          result.outcome,
+        );
+      }
+      await context.command({ kind: 'record-verdict', verdict: 'verified-good', reason: describe(result) });
+      proved = true;
+      context.reach('recovered');
+      return { ...result };
+    } finally {
+      if (!proved && diverted)
+        await reopen(context, before.fallback, `incident ${context.incidentId}: recovery not proved`);
+    }
+  },
+};

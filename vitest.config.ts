@@ -1,0 +1,43 @@
+import { defineConfig } from 'vitest/config';
+
+/** Real servers start, rollouts happen, Prometheus scrapes once a second: minutes, not the unit tests' seconds. */
+const SCENARIO_TIMEOUT_MS = 240_000;
+const SETUP_TIMEOUT_MS = 120_000;
+
+export default defineConfig({
+  test: {
+    // Temporal's native module does not survive worker threads.
+    pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['{domain,runbooks,workflows,activities,worker,webhooks,cli,demo,scripts}/**/*.test.ts'],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'workflow',
+          include: ['test/workflow/**/*.test.ts', 'test/replay/**/*.test.ts'],
+          globalSetup: ['test/setup/parts.ts'],
+          testTimeout: 60_000,
+          hookTimeout: SETUP_TIMEOUT_MS,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['test/{integration,e2e,faults}/**/*.test.ts'],
+          // One stack for all files of the project.
+          globalSetup: ['test/setup/stack.ts'],
+          testTimeout: SCENARIO_TIMEOUT_MS,
+          hookTimeout: SETUP_TIMEOUT_MS,
+        },
+      },
+    ],
+  },
+});

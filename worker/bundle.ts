@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode } from '@temporalio/worker';
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+/** Folders whose files end up in the workflow bundle: their content decides whether a cached bundle is still right. */
+const BUNDLED_FOLDERS = ['workflows', 'domain', 'runbooks/steps'];
+
+/** The extension of our own modules: sources run as they are, packages hold compiled files. */
+const EXTENSION = path.extname(fileURLToPath(import.meta.url));
+
+async function contentHash(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const folder of BUNDLED_FOLDERS) {
+    const entries = await readdir(path.join(ROOT, folder), { recursive: true });
+    for (const entry of entries.filter((name) => name.endsWith(EXTENSION)).sort()) {
+      hash.update(`${folder}/${entry}\n`);
+      hash.update(await readFile(path.join(ROOT, folder, entry)));
+    }
+  }
+  const sdk = JSON.parse(await readFile(path.join(ROOT, sdkPackageJson()), 'utf8')) as { version: string };
+  return hash.update(sdk.version).digest('hex').slice(0, 24);
+}
+
+function sdkPackageJson(): string {
+  const beside = 'node_modules/@temporalio/worker/package.json';
+  return existsSync(path.join(ROOT, beside)) ? beside : path.join('..', beside);
+}
+
+/** File name of the workflow bundle in its cache folder. */
+function bundleName(hash: string): string {
+  return `workflows-${hash}.js`;
+}
+
+/**
+ * The workflow bundle, built once for each content of the sources (it takes seconds) and kept in `cacheDir`.
+ * @returns the path of the bundle file.
+ */
+export async function workflowBundle(cacheDir: string): Promise<string> {
+  const file = path.join(cacheDir, bundleName(await contentHash()));
+  if (existsSync(file)) return file;
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: path.join(ROOT, `workflows/index${EXTENSION}`),
+    // Step inputs are schemas (zod): workflow code only ever sees the compiled plan.
+    ignoreModules: [],
+    logger: { log() {}, trace() {}, debug() {}, info() {}, warn: console.error, error: console.error },
+  });
+  await mkdir(cacheDir, { recursive: true });
+  const temporary = `${file}.${process.pid}.tmp`;
+  await writeFile(temporary, code);
+  await rename(temporary, file);
+  await removeOlder(cacheDir, path.basename(file));
+  return file;
+}
+
+/** Bundles of earlier sources are of no use to anyone. */
+async function removeOlder(cacheDir: string, keep: string): Promise<void> {
+  for (const name of await readdir(cacheDir)) {
+    if (name.startsWith('workflows-') && name.endsWith('.js') && name !== keep) await rm(path.join(cacheDir, name), { force: true });
+  }
+}

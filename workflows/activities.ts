@@ -1,0 +1,83 @@
+/** Activity proxies with their retry policies: each policy says why. */
+import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type {
+  ChatActivities,
+  KubernetesActivities,
+  MeasurementActivities,
+  PagingActivities,
+  RecordActivities,
+  SampleActivities,
+  SignalingActivities,
+  TicketActivities,
+  TrafficActivities,
+} from '../activities/contract.ts';
+import { NON_RETRYABLE_FAILURES } from '../domain/failure.ts';
+import { clusterTaskQueue } from './ids.ts';
+
+/** First pause after a failure: short, since people wait; it doubles up to the cap. */
+const FIRST_RETRY = '500ms';
+/** Cap of the pause: a vendor that comes back is used within this time. */
+const LONGEST_RETRY = '20s';
+/**
+ * A worker that was killed is noticed by its missing heartbeats, not by the timeout of the whole wait. Activities that
+ * heartbeat do so at least once a second.
+ */
+const HEARTBEAT_TIMEOUT = '6s';
+
+const FOREVER: ActivityOptions['retry'] = {
+  initialInterval: FIRST_RETRY,
+  backoffCoefficient: 2,
+  maximumInterval: LONGEST_RETRY,
+  nonRetryableErrorTypes: NON_RETRYABLE_FAILURES,
+};
+
+export type ClusterActivities = KubernetesActivities & MeasurementActivities & TrafficActivities;
+
+/** Reads and quick writes in a cluster: idempotent, so repeated until the step's own timeout ends them. */
+export function clusterActivities(cluster: string): ClusterActivities {
+  return proxyActivities<ClusterActivities>({
+    taskQueue: clusterTaskQueue(cluster),
+    // One API call or query each; a worker killed meanwhile costs this long.
+    startToCloseTimeout: '15s',
+    retry: FOREVER,
+  });
+}
+
+/** Waits in a cluster (rollout, diversion): long, and alive as long as they heartbeat. */
+export function clusterWaits(cluster: string, timeoutMs: number): ClusterActivities {
+  return proxyActivities<ClusterActivities>({
+    taskQueue: clusterTaskQueue(cluster),
+    startToCloseTimeout: timeoutMs,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: FOREVER,
+  });
+}
+
+/** Patches in a cluster: safe to repeat by uid and template tests, so a killed worker is replaced quickly. */
+export function clusterMutations(cluster: string): ClusterActivities {
+  return proxyActivities<ClusterActivities>({
+    taskQueue: clusterTaskQueue(cluster),
+    startToCloseTimeout: '10s',
+    retry: FOREVER,
+  });
+}
+
+/** Vendors people wait for (tickets, samples): slow ones get time, the step's timeout ends the attempts. */
+export const vendors = proxyActivities<TicketActivities & SampleActivities>({
+  startToCloseTimeout: '60s',
+  retry: FOREVER,
+});
+
+/** One attempt of a page over a role's channels; the paging workflow keeps trying. */
+export const pagers = proxyActivities<PagingActivities>({ startToCloseTimeout: '60s', retry: FOREVER });
+
+/** Chat is a view: the next change publishes it again, so a broken vendor is not retried for long. */
+export const chat = proxyActivities<ChatActivities>({
+  startToCloseTimeout: '20s',
+  retry: { ...FOREVER, maximumAttempts: 3 },
+});
+
+/** Records must arrive; containment never waits for them. */
+export const records = proxyActivities<RecordActivities>({ startToCloseTimeout: '20s', retry: FOREVER });
+
+export const signaling = proxyActivities<SignalingActivities>({ startToCloseTimeout: '10s', retry: FOREVER });

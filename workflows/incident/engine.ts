@@ -1,0 +1,248 @@
+/** Runs the compiled plan: which step may start, on what condition, with whose approval, and what its failure means. */
+import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
+import type { StepStatus } from '../../domain/incident.ts';
+import type { StepPlan } from '../../domain/runbook.ts';
+import { type Prepared, StepFailure } from '../../runbooks/steps/context.ts';
+import { STEP_RUNNERS } from '../../runbooks/steps/runners.ts';
+import { readFailure } from '../failure.ts';
+import type { IncidentServices } from './services.ts';
+import type { Incident, StepData } from './state.ts';
+
+const ENDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have', 'failed', 'rejected', 'skipped']);
+const SUCCEEDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have']);
+/** A plan that went stale is made anew and asked for again this often before a human decides what goes on. */
+const MAX_PLANS = 5;
+
+type Approval = 'approved' | 'rejected' | 'interrupted';
+
+export class Engine {
+  private readonly incident: Incident;
+  private readonly services: IncidentServices;
+  private readonly active = new Map<string, CancellationScope>();
+  /** Set to rebuild the waits in a new run: waits return, nothing new starts. */
+  private draining = false;
+
+  constructor(incident: Incident, services: IncidentServices) {
+    this.incident = incident;
+    this.services = services;
+  }
+
+  /** Starts steps as they become ready, until the incident is resolved, aborted or drained. */
+  async drive(): Promise<void> {
+    while (!this.stopped()) {
+      for (const step of this.incident.input.runbook.steps) {
+        if (this.isReady(step)) this.start(step);
+      }
+      await condition(() => this.stopped() || this.incident.input.runbook.steps.some((step) => this.isReady(step)));
+    }
+    if (!this.draining) for (const scope of this.active.values()) scope.cancel();
+    await condition(() => this.active.size === 0);
+    if (!this.draining) this.skipTheRest();
+  }
+
+  /** No step is doing anything that could not be rebuilt from state. */
+  get restartable(): boolean {
+    return [...this.active.keys()].every((id) => {
+      const status = this.incident.step(id)?.status;
+      return status === 'watching' || status === 'awaiting-approval';
+    });
+  }
+
+  async drain(): Promise<void> {
+    this.draining = true;
+    await condition(() => this.active.size === 0);
+  }
+
+  /** Stops one step's wait or work (a human skips it). */
+  cancelStep(id: string): void {
+    this.active.get(id)?.cancel();
+  }
+
+  private stopped(): boolean {
+    const { data } = this.incident;
+    return this.draining || data.aborted !== undefined || data.milestones.resolved !== undefined;
+  }
+
+  private skipTheRest(): void {
+    const reason = this.incident.data.aborted ?? 'the incident was resolved';
+    for (const step of this.incident.data.steps) {
+      if (!ENDED.has(step.status)) this.incident.end(step, 'skipped', this.services.nowMs(), reason);
+    }
+  }
+
+  private isReady(plan: StepPlan): boolean {
+    const step = this.incident.step(plan.id);
+    if (!step || this.active.has(plan.id) || ENDED.has(step.status)) return false;
+    return plan.needs.every((need) => ENDED.has(this.incident.step(need)?.status ?? 'pending'));
+  }
+
+  private start(plan: StepPlan): void {
+    const step = this.incident.step(plan.id);
+    if (!step) return;
+    const scope = new CancellationScope();
+    this.active.set(plan.id, scope);
+    void scope
+      .run(() => this.runStep(plan, step))
+      .catch((error: unknown) => this.fail(plan, step, error))
+      .finally(() => this.active.delete(plan.id));
+  }
+
+  private async runStep(plan: StepPlan, step: StepData): Promise<void> {
+    const unmet = plan.needs.find((need) => !SUCCEEDED.has(this.incident.step(need)?.status ?? 'pending'));
+    if (unmet !== undefined && !plan.always) {
+      this.incident.end(step, 'skipped', this.services.nowMs(), `needs ${unmet}, which was ${this.incident.step(unmet)?.status}`);
+      return;
+    }
+    if (step.asked === undefined && !(await this.conditionsHold(plan, step))) return;
+    const runner = STEP_RUNNERS[plan.uses];
+    for (let made = 0; ; made++) {
+      const prepared = await this.prepare(plan, step);
+      if (runner.mutates && (await this.services.modeOfTarget()) === 'observe') {
+        this.incident.record('would-have', `${plan.id}: would have run${prepared ? `: ${prepared.summary}` : ''}`, this.services.nowMs());
+        this.incident.end(step, 'would-have', this.services.nowMs(), 'observe mode changes nothing');
+        return;
+      }
+      if (plan.approval) {
+        const answer = await this.askPeople(plan, step);
+        if (answer !== 'approved') return;
+      }
+      try {
+        this.begin(step);
+        step.outputs = await this.runWithTimeout(plan, step, prepared);
+        this.incident.end(step, 'succeeded', this.services.nowMs());
+        return;
+      } catch (error) {
+        // Drift: what was approved is not what would be done. The approval is void; a fresh plan is asked for.
+        const stale = plan.approval !== undefined && made < MAX_PLANS && readStepFailure(error).type === 'PreconditionFailed' && plan.uses === 'rollback';
+        if (!stale) throw error;
+        this.incident.record('decision', `The approval of ${plan.id} is void: ${readStepFailure(error).message}. A fresh plan follows`, this.services.nowMs());
+        Object.assign(step, { prepared: undefined, asked: undefined, approvals: [], tries: step.tries + 1 });
+      }
+    }
+  }
+
+  private begin(step: StepData): void {
+    step.status = 'running';
+    step.startedAtMs ??= this.services.nowMs();
+    this.incident.touch();
+  }
+
+  private async prepare(plan: StepPlan, step: StepData): Promise<Prepared | undefined> {
+    if (step.prepared) return step.prepared;
+    const runner = STEP_RUNNERS[plan.uses];
+    if (runner.prepare) {
+      this.begin(step);
+      const make = runner.prepare;
+      step.prepared = await CancellationScope.withTimeout(plan.timeoutMs, () => make(this.services.contextFor(plan, step)));
+    } else if (plan.approval) {
+      // Steps without a plan of their own are approved as the runbook's version has them.
+      step.prepared = { planHash: this.incident.input.runbook.hash, summary: `Run step ${plan.id} (${plan.uses})`, warnings: [] };
+    }
+    return step.prepared;
+  }
+
+  /** Ended and cancelled work both surface here; a step that a human skipped was ended by that. */
+  private runWithTimeout(plan: StepPlan, step: StepData, prepared: Prepared | undefined): Promise<Record<string, unknown>> {
+    return CancellationScope.withTimeout(plan.timeoutMs, () =>
+      STEP_RUNNERS[plan.uses].run(this.services.contextFor(plan, step), { prepared, decisions: step.approvals }),
+    );
+  }
+
+  /** @returns false when the step was skipped, or its wait was interrupted. */
+  private async conditionsHold(plan: StepPlan, step: StepData): Promise<boolean> {
+    if (plan.when !== undefined) {
+      const measured = await this.services.measure(plan.when);
+      const holds = measured.known ? measured.value === true : plan.whenUnknown === 'run';
+      if (!holds) {
+        this.incident.end(step, 'skipped', this.services.nowMs(), measured.known ? `not the case: ${plan.when}` : `unknown: ${measured.reason}`);
+        return false;
+      }
+    }
+    if (plan.whenever === undefined) return true;
+    step.status = 'watching';
+    this.incident.touch();
+    let unknownSinceMs: number | undefined;
+    for (;;) {
+      const measured = await this.services.measure(plan.whenever);
+      if (measured.known && measured.value === true) return true;
+      if (!measured.known && plan.whenUnknown === 'run') {
+        // One failed query right after the alert is no reason to act; a metric that stays unknown is.
+        unknownSinceMs ??= this.services.nowMs();
+        if (this.services.nowMs() - unknownSinceMs >= this.incident.input.runbook.watchEveryMs) return true;
+      } else {
+        unknownSinceMs = undefined;
+      }
+      if (await condition(() => this.draining, this.incident.input.runbook.watchEveryMs)) return false;
+    }
+  }
+
+  private async askPeople(plan: StepPlan, step: StepData): Promise<Approval> {
+    const spec = plan.approval;
+    if (!spec) return 'approved';
+    step.status = 'awaiting-approval';
+    if (!step.asked) {
+      const nowMs = this.services.nowMs();
+      step.asked = { requestedAtMs: nowMs, expiresAtMs: nowMs + spec.timeoutMs };
+      this.incident.record('decision', `Approval of ${plan.id} asked from ${spec.from.join(' or ')}`, nowMs, {
+        planHash: step.prepared?.planHash,
+        count: spec.count,
+      });
+    }
+    for (;;) {
+      const decided = () => step.rejection !== undefined || step.approvals.length >= spec.count || this.draining;
+      const answered = await condition(decided, Math.max(1, step.asked.expiresAtMs - this.services.nowMs()));
+      if (step.rejection !== undefined) {
+        this.incident.data.outcome = 'rejected';
+        this.incident.end(step, 'rejected', this.services.nowMs(), `rejected by ${step.rejection.decision.person}`);
+        this.incident.needHuman(`step ${plan.id} was rejected: decide what happens instead`, this.services.nowMs());
+        return 'rejected';
+      }
+      if (step.approvals.length >= spec.count) {
+        this.incident.reach('approved', this.services.nowMs());
+        return 'approved';
+      }
+      if (answered) return 'interrupted';
+      const nowMs = this.services.nowMs();
+      if (spec.onTimeout === 'reject') {
+        this.incident.end(step, 'rejected', nowMs, 'nobody approved in time');
+        this.incident.needHuman(`step ${plan.id} was not approved in time`, nowMs);
+        return 'rejected';
+      }
+      // Expired is not rejected: the question stays open, and somebody else is woken.
+      step.asked = { requestedAtMs: step.asked.requestedAtMs, expiresAtMs: nowMs + spec.timeoutMs };
+      this.incident.record('decision', `Nobody has decided on ${plan.id} yet: escalated`, nowMs);
+      this.services.pageCommander(`approval of ${plan.id} is overdue`, `approval-${plan.id}-${nowMs}`);
+    }
+  }
+
+  private fail(plan: StepPlan, step: StepData, error: unknown): void {
+    if (ENDED.has(step.status)) return;
+    const nowMs = this.services.nowMs();
+    const cancelledByUs = isCancellation(error) && this.stopped();
+    if (cancelledByUs) {
+      this.incident.end(step, 'skipped', nowMs, this.incident.data.aborted ?? 'the incident was resolved');
+      return;
+    }
+    const failure = isCancellation(error)
+      ? new StepFailure('Unavailable', `not done within ${Math.round(plan.timeoutMs / 1_000)} s`)
+      : readStepFailure(error);
+    this.incident.end(step, 'failed', nowMs, failure.message);
+    if (failure.outcome) this.incident.data.outcome = failure.outcome;
+    if (plan.onFailure === 'continue') return;
+    this.incident.needHuman(
+      `step ${plan.id} failed: ${failure.message}. Next: fix the cause and retry the step, skip it, or resolve the incident`,
+      nowMs,
+    );
+    this.services.pageCommander(`step ${plan.id} failed`, `failed-${plan.id}-${step.tries}`);
+    if (plan.onFailure === 'halt') {
+      for (const other of this.incident.data.steps) {
+        if (other.status === 'pending') this.incident.end(other, 'skipped', nowMs, `halted by step ${plan.id}`);
+      }
+    }
+  }
+}
+
+function readStepFailure(error: unknown): { type: string; message: string; outcome?: StepFailure['outcome'] } {
+  if (error instanceof StepFailure) return error;
+  return readFailure(error);
+}

@@ -1,0 +1,242 @@
+/** Message handlers: one-line calls of the state, with synchronous validators that refuse before anything is written. */
+import { ApplicationFailure, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
+import type { AlertsReceived } from '../../domain/alert.ts';
+import type { SignedDecision } from '../../domain/decision.ts';
+import { pagingWorkflowId } from '../ids.ts';
+import {
+  type Actor,
+  abortUpdate,
+  acknowledgeUpdate,
+  addNoteUpdate,
+  alertsReceivedSignal,
+  approveUpdate,
+  assignCommanderUpdate,
+  describeQuery,
+  markFalsePositiveUpdate,
+  overrideBreakerUpdate,
+  pageReportedSignal,
+  pagesAcknowledgedSignal,
+  rejectUpdate,
+  resolveUpdate,
+  retryStepUpdate,
+  setSeverityUpdate,
+  skipStepUpdate,
+  targetNewsSignal,
+  targetReplySignal,
+} from '../messages.ts';
+import type { Engine } from './engine.ts';
+import type { IncidentServices } from './services.ts';
+import type { Incident } from './state.ts';
+
+/** Longest free text of a person that is kept. */
+const MAX_TEXT_LENGTH = 4_000;
+
+function refuse(message: string): never {
+  throw ApplicationFailure.nonRetryable(message, 'Refused');
+}
+
+function mustBeOpen(incident: Incident): void {
+  if (incident.data.milestones.resolved !== undefined) refuse('the incident is resolved already');
+}
+
+function mustBeText(text: string): void {
+  if (text.trim() === '') refuse('a reason is needed');
+  if (text.length > MAX_TEXT_LENGTH) refuse(`the text is longer than ${MAX_TEXT_LENGTH} characters`);
+}
+
+/** The validator of approve and reject: the decision must be about exactly what is waiting, by the person who sent it. */
+function mustMatchPending(incident: Incident, actor: Actor, signed: SignedDecision, wanted: 'approve' | 'reject'): void {
+  mustBeOpen(incident);
+  const { decision } = signed;
+  if (decision.decision !== wanted) refuse(`the decision says ${decision.decision}`);
+  if (decision.incidentId !== incident.data.incidentId) refuse('the decision is about another incident');
+  if (decision.person !== actor.person) refuse('the decision is by another person');
+  const step = incident.step(decision.step);
+  if (!step || step.status !== 'awaiting-approval') refuse(`step ${decision.step} does not wait for an approval`);
+  if (step.prepared?.planHash !== decision.planHash) {
+    refuse('the decision is about another plan: look at the one that waits now');
+  }
+  if (step.rejection) refuse(`step ${decision.step} was rejected already`);
+  if (step.approvals.some((other) => other.decision.person === decision.person)) {
+    refuse(`${decision.person} has approved this plan already`);
+  }
+}
+
+export interface Inbox {
+  alerts: AlertsReceived[];
+}
+
+export function registerHandlers(incident: Incident, services: IncidentServices, engine: Engine, inbox: Inbox): void {
+  const now = () => services.nowMs();
+  const acknowledge = (person: string) => {
+    if (!incident.acknowledge(person, now())) return false;
+    if (incident.data.pagingStarted) {
+      getExternalWorkflowHandle(pagingWorkflowId(incident.data.incidentId))
+        .signal(pagesAcknowledgedSignal, { by: person })
+        .catch(() => undefined);
+    }
+    return true;
+  };
+
+  setHandler(describeQuery, () => incident.view());
+  setHandler(alertsReceivedSignal, (alerts) => void inbox.alerts.push(alerts));
+  setHandler(targetReplySignal, (reply) => void incident.data.replies.push(reply));
+  setHandler(pageReportedSignal, (report) => incident.receivePageReport(report, now()));
+  setHandler(targetNewsSignal, (news) => {
+    incident.data.breaker = news.breaker;
+    incident.record('breaker', news.text, now());
+    if (news.needsHuman) {
+      incident.needHuman('something else keeps changing the breaker', now());
+      services.pageCommander('something else keeps changing the breaker', 'breaker-reverted');
+    }
+  });
+
+  setHandler(
+    acknowledgeUpdate,
+    ({ actor }) => ({ message: acknowledge(actor.person) ? 'Acknowledged' : `Already acknowledged by ${incident.data.acknowledgedBy}` }),
+    { validator: (_input) => mustBeOpen(incident) },
+  );
+  setHandler(
+    approveUpdate,
+    ({ actor, signed }) => {
+      acknowledge(actor.person);
+      const { approvals, needed } = incident.approve(signed, now());
+      return {
+        message:
+          approvals >= needed
+            ? `Approved: step ${signed.decision.step} goes ahead`
+            : `Approved by ${approvals} of ${needed}; more people are needed`,
+      };
+    },
+    { validator: ({ actor, signed }) => mustMatchPending(incident, actor, signed, 'approve') },
+  );
+  setHandler(
+    rejectUpdate,
+    ({ actor, signed }) => {
+      acknowledge(actor.person);
+      incident.reject(signed, now());
+      return { message: `Rejected: step ${signed.decision.step} does not run` };
+    },
+    { validator: ({ actor, signed }) => mustMatchPending(incident, actor, signed, 'reject') },
+  );
+  setHandler(
+    setSeverityUpdate,
+    ({ actor, severity, reason }) => {
+      incident.data.severity = severity;
+      incident.data.severitySetBy = actor.person;
+      incident.record('decision', `set severity ${severity}`, now(), { reason }, actor.person);
+      return { message: `Severity is ${severity}` };
+    },
+    { validator: ({ reason }) => (mustBeOpen(incident), mustBeText(reason)) },
+  );
+  setHandler(
+    assignCommanderUpdate,
+    ({ actor, commander }) => {
+      incident.data.commander = commander;
+      incident.record('decision', `made ${commander} incident commander`, now(), undefined, actor.person);
+      return { message: `${commander} is incident commander` };
+    },
+    { validator: (_input) => mustBeOpen(incident) },
+  );
+  setHandler(
+    addNoteUpdate,
+    ({ actor, text }) => {
+      incident.record('note', 'added a note', now(), { text }, actor.person);
+      return { message: 'Noted' };
+    },
+    { validator: ({ text }) => mustBeText(text) },
+  );
+  setHandler(
+    retryStepUpdate,
+    ({ actor, step, reason, toRevision }) => {
+      incident.retry(step, actor.person, reason, toRevision, now());
+      return { message: `Step ${step} starts again` };
+    },
+    {
+      validator: ({ step, reason }) => {
+        mustBeOpen(incident);
+        mustBeText(reason);
+        if (incident.data.aborted !== undefined) refuse('the incident was aborted');
+        const status = incident.step(step)?.status;
+        if (status === undefined) refuse(`there is no step ${step}`);
+        if (!['failed', 'rejected', 'skipped'].includes(status)) refuse(`step ${step} is ${status}: only ended steps are retried`);
+      },
+    },
+  );
+  setHandler(
+    skipStepUpdate,
+    ({ actor, step, reason }) => {
+      const data = incident.step(step);
+      if (data) incident.end(data, 'skipped', now(), `skipped by ${actor.person}`);
+      incident.record('decision', `skipped step ${step}`, now(), { reason }, actor.person);
+      engine.cancelStep(step);
+      return { message: `Step ${step} is skipped` };
+    },
+    {
+      validator: ({ step, reason }) => {
+        mustBeOpen(incident);
+        mustBeText(reason);
+        const status = incident.step(step)?.status;
+        if (status === undefined) refuse(`there is no step ${step}`);
+        if (!['pending', 'watching', 'awaiting-approval', 'failed'].includes(status)) refuse(`step ${step} is ${status}`);
+      },
+    },
+  );
+  setHandler(
+    abortUpdate,
+    ({ actor, reason }) => {
+      incident.data.aborted = `stopped by ${actor.person}`;
+      incident.data.outcome = 'handed-over';
+      incident.record('decision', 'stopped the runbook; traffic stays as it is', now(), { reason }, actor.person);
+      incident.needHuman('the runbook was stopped: the incident goes on by hand', now());
+      return { message: 'Stopped: nothing more runs by itself, and traffic stays as it is' };
+    },
+    {
+      validator: ({ reason }) => {
+        mustBeOpen(incident);
+        mustBeText(reason);
+        if (incident.data.aborted !== undefined) refuse('the runbook is stopped already');
+      },
+    },
+  );
+  setHandler(
+    overrideBreakerUpdate,
+    async ({ actor, force, reason, forMs }) => {
+      incident.record('decision', `forces the breaker: ${force}`, now(), { reason, forMs }, actor.person);
+      try {
+        await services.command(undefined, 0, { kind: 'override', force, reason, person: actor.person, forMs });
+      } catch (error) {
+        // An update fails with an ApplicationFailure or not at all: another error would fail the task for ever.
+        refuse(error instanceof Error ? error.message : 'the target refused');
+      }
+      return { message: force === 'none' ? 'The override ended' : `The breaker is forced ${force}` };
+    },
+    {
+      validator: ({ reason, forMs }) => {
+        mustBeText(reason);
+        if (!incident.input.target.ok) refuse('the incident has no target');
+        if (!(forMs > 0)) refuse('an override needs an end');
+      },
+    },
+  );
+  setHandler(
+    markFalsePositiveUpdate,
+    ({ actor, reason }) => {
+      incident.data.outcome = 'false-positive';
+      incident.data.resolvedBy = { person: actor.person, reason };
+      incident.record('decision', 'says this is a false positive', now(), { reason }, actor.person);
+      return { message: 'Marked as a false positive; the breaker stays as it is until a person forces it closed' };
+    },
+    { validator: ({ reason }) => (mustBeOpen(incident), mustBeText(reason)) },
+  );
+  setHandler(
+    resolveUpdate,
+    ({ actor, reason }) => {
+      incident.data.resolvedBy = { person: actor.person, reason };
+      incident.data.outcome ??= 'handed-over';
+      incident.record('decision', 'resolved the incident', now(), { reason }, actor.person);
+      return { message: 'Resolved' };
+    },
+    { validator: ({ reason }) => (mustBeOpen(incident), mustBeText(reason)) },
+  );
+}

@@ -1,0 +1,249 @@
+/** What steps and the engine reach the world through: the target's actor, the paging workflow, activities. */
+import {
+  ApplicationFailure,
+  condition,
+  executeChild,
+  getExternalWorkflowHandle,
+  ParentClosePolicy,
+  startChild,
+} from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import type { Evaluation } from '../../activities/contract.ts';
+import type { StepStatus } from '../../domain/incident.ts';
+import type { PageRequest } from '../../domain/paging.ts';
+import type { StepPlan } from '../../domain/runbook.ts';
+import { isMoreSevere, SEVERITIES, type Severity } from '../../domain/severity.ts';
+import type { Mode, Target, TargetFacts } from '../../domain/target.ts';
+import { targetKey } from '../../domain/target.ts';
+import type { TargetAction, TargetResult } from '../../domain/target-command.ts';
+import { type StepContext, StepFailure } from '../../runbooks/steps/context.ts';
+import { clusterActivities, clusterWaits, records, signaling, vendors } from '../activities.ts';
+import { pagingWorkflowId } from '../ids.ts';
+import { pageRequestedSignal } from '../messages.ts';
+import type { paging } from '../paging/workflow.ts';
+import type { verification } from '../verification/workflow.ts';
+import type { Incident, StepData } from './state.ts';
+
+/** Page role that is called when a step fails and nobody named another one. */
+export const COMMANDER_ROLE = 'commander';
+/** Around a waiting activity's own deadline. */
+const WAIT_MARGIN_MS = 30_000;
+const HARM_RATE_METRIC = 'harmRate';
+
+const ENDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have', 'failed', 'rejected', 'skipped']);
+
+export class IncidentServices {
+  private readonly incident: Incident;
+
+  constructor(incident: Incident) {
+    this.incident = incident;
+  }
+
+  nowMs(): number {
+    return Date.now();
+  }
+
+  /** @throws StepFailure where the labels gave no usable target. */
+  target(): Target {
+    const { target } = this.incident.input;
+    if (target.ok) return target.target;
+    throw new StepFailure('InvalidInput', `the alert names no usable target: ${target.reason}`);
+  }
+
+  /** Reads the target once; everything that changes it, or is measured on it, waits for that. */
+  async loadFacts(): Promise<void> {
+    if (this.incident.data.facts || !this.incident.input.target.ok) return;
+    const { target } = this.incident.input.target;
+    const facts = await clusterActivities(target.cluster).readTarget({ target });
+    this.incident.data.facts = facts;
+    if (!facts.exists) this.incident.needHuman(`${targetKey(target)} does not exist in the cluster`, this.nowMs());
+    this.incident.touch();
+  }
+
+  async facts(): Promise<TargetFacts> {
+    this.target();
+    await condition(() => this.incident.data.facts !== undefined);
+    const { facts } = this.incident.data;
+    if (!facts) throw new StepFailure('Unavailable', 'the target was not read');
+    return facts;
+  }
+
+  /** The mode by which mutations are decided; without a target nothing is ever mutated. */
+  async modeOfTarget(): Promise<Mode> {
+    const facts = await this.facts();
+    if (!facts.exists) throw new StepFailure('NotFound', `${targetKey(this.target())} does not exist in the cluster`);
+    return facts.mode;
+  }
+
+  /** Measures one condition now; evidence of the harm rate is kept for people to see. */
+  async measure(expression: string): Promise<Evaluation> {
+    const { input, data } = this.incident;
+    if (!input.target.ok) return { known: false, reason: 'there is no target to measure' };
+    const facts = await this.facts();
+    const { target } = input.target;
+    const steps: Record<string, Record<string, unknown>> = {};
+    for (const step of data.steps) if (step.outputs) steps[step.id] = step.outputs;
+    const { results, evidence } = await clusterActivities(target.cluster).evaluate({
+      target,
+      facts,
+      metrics: input.runbook.metrics,
+      expressions: { it: expression },
+      steps,
+      alert: { labels: data.alerts[0]?.labels ?? {} },
+    });
+    const harmRate = evidence[HARM_RATE_METRIC]?.value;
+    if (harmRate !== undefined) data.lastHarmRate = harmRate;
+    this.incident.touch();
+    return results.it ?? { known: false, reason: 'the expression was not evaluated' };
+  }
+
+  /** Judges severity; unknown counts as the highest. It only ever rises, unless a person has set it. */
+  async judgeSeverity(first: boolean): Promise<void> {
+    const { data, input } = this.incident;
+    const judged = await this.measure(input.runbook.severity);
+    if (data.severitySetBy !== undefined) return;
+    const severity: Severity =
+      judged.known && SEVERITIES.includes(judged.value as Severity) ? (judged.value as Severity) : 'SEV1';
+    if (!first && !(judged.known && isMoreSevere(severity, data.severity))) return;
+    if (severity === data.severity && !first) return;
+    data.severity = severity;
+    this.incident.record('step', judged.known ? `Severity ${severity}` : `Severity ${severity}: ${judged.reason}`, this.nowMs());
+  }
+
+  /** Asks the target's actor and waits for its answer. */
+  async command(step: StepPlan | undefined, tries: number, action: TargetAction): Promise<TargetResult> {
+    const { data } = this.incident;
+    const target = this.target();
+    const id = `${data.incidentId}.${data.round}.${step?.id ?? 'incident'}.${tries}.${++data.commandCount}.${action.kind}`;
+    await signaling.commandTarget({
+      target,
+      command: { id, target, incidentId: data.incidentId, replyTo: data.workflowId, action },
+    });
+    const answer = () => data.replies.find((reply) => reply.commandId === id);
+    await condition(() => answer() !== undefined);
+    const reply = answer();
+    data.replies = data.replies.filter((other) => other.commandId !== id);
+    if (!reply) throw new StepFailure('Unavailable', 'the target did not answer');
+    if (!reply.ok) throw new StepFailure(reply.failure.type, reply.failure.message);
+    if (reply.result.kind === 'breaker') {
+      data.breaker = reply.result.breaker;
+      this.incident.touch();
+    }
+    return reply.result;
+  }
+
+  /** Lets go of the target; nobody waits for the answer. */
+  async release(): Promise<void> {
+    const { data, input } = this.incident;
+    if (!input.target.ok) return;
+    const { target } = input.target;
+    await signaling.commandTarget({
+      target,
+      command: { id: `${data.incidentId}.release`, target, incidentId: data.incidentId, action: { kind: 'release' } },
+    });
+  }
+
+  async requestPage(request: PageRequest): Promise<void> {
+    const { data } = this.incident;
+    const workflowId = pagingWorkflowId(data.incidentId);
+    if (!data.pagingStarted) {
+      data.pagingStarted = true;
+      try {
+        await startChild<typeof paging>('paging', {
+          workflowId,
+          // It outlives continue-as-new of the incident, and ends by being told to.
+          parentClosePolicy: ParentClosePolicy.ABANDON,
+          args: [{ incidentId: data.incidentId, replyTo: data.workflowId, requests: [request] }],
+        });
+        return;
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    }
+    await getExternalWorkflowHandle(workflowId).signal(pageRequestedSignal, request);
+  }
+
+  /** Calls the commander without waiting: a page must never hold up the incident. `key` makes it a page of its own. */
+  pageCommander(reason: string, key: string): void {
+    const { data, input } = this.incident;
+    const request: PageRequest = {
+      id: key,
+      roles: [COMMANDER_ROLE],
+      dedupKey: `${this.incident.roundDedupKey}-${key}`,
+      title: `${this.incident.title}: ${reason}`,
+      severity: data.severity,
+      details: {
+        incident: data.incidentId,
+        runbook: `${input.runbook.name} v${input.runbook.version}`,
+        target: input.target.ok ? targetKey(input.target.target) : 'none',
+      },
+      links: [],
+    };
+    this.requestPage(request).catch((error: unknown) => {
+      this.incident.record('page', 'The commander could not be paged', this.nowMs(), { problem: String(error) });
+    });
+  }
+
+  contextFor(plan: StepPlan, step: StepData): StepContext {
+    const services = this;
+    const { incident } = this;
+    const { data, input } = incident;
+    const tries = ++step.tries;
+    return {
+      step: plan,
+      incidentId: data.incidentId,
+      runbook: input.runbook,
+      dedupKey: incident.roundDedupKey,
+      chosenRevision: step.chosenRevision,
+      nowMs: () => services.nowMs(),
+      view: () => incident.view(),
+      target: () => services.target(),
+      facts: () => services.facts(),
+      outputsOf: (id) => incident.step(id)?.outputs,
+      async stepEnded(id) {
+        await condition(() => ENDED.has(incident.step(id)?.status ?? 'skipped'));
+        return incident.step(id)?.status ?? 'skipped';
+      },
+      record: (kind, text, entryData) => incident.record(kind, text, services.nowMs(), entryData),
+      reach: (milestone, atMs) => incident.reach(milestone, atMs ?? services.nowMs()),
+      keep(evidence) {
+        Object.assign(data.evidence, evidence);
+        incident.touch();
+      },
+      command: (action) => services.command(plan, tries, action),
+      async page(request) {
+        const dedupKey = incident.roundDedupKey;
+        await services.requestPage({ ...request, id: `${data.round}.${plan.id}.${tries}`, dedupKey });
+        await condition(() => request.roles.every((role) => data.pages.some((page) => page.role === role)));
+      },
+      async verify(request) {
+        return executeChild<typeof verification>('verification', {
+          workflowId: `verification-${data.incidentId}.${data.round}.${plan.id}.${tries}`,
+          args: [{ target: services.target(), facts: await services.facts(), metrics: input.runbook.metrics, ...request }],
+        });
+      },
+      async awaitDiverted(maxShare, timeoutMs) {
+        const target = services.target();
+        return clusterWaits(target.cluster, timeoutMs + WAIT_MARGIN_MS).awaitDiverted({
+          target,
+          metrics: input.runbook.metrics,
+          maxShare,
+          timeoutMs,
+        });
+      },
+      cluster: input.target.ok ? clusterActivities(input.target.target.cluster) : noCluster(),
+      main: {
+        openTicket: vendors.openTicket,
+        commentTicket: vendors.commentTicket,
+        collectSamples: vendors.collectSamples,
+        writePostmortem: records.writePostmortem,
+      },
+    };
+  }
+}
+
+/** Steps ask for the target before they reach a cluster, so this only guards against one that does not. */
+function noCluster(): StepContext['cluster'] {
+  const refuse = () => Promise.reject(ApplicationFailure.nonRetryable('there is no target', 'InvalidInput'));
+  return { takeSnapshot: refuse, listChanges: refuse, evaluate: refuse };
+}

@@ -1,0 +1,421 @@
+import type { ChatMessageRef } from '../../activities/contract.ts';
+import type { AlertRecord, AlertsReceived } from '../../domain/alert.ts';
+import type { SignedDecision } from '../../domain/decision.ts';
+import {
+  deriveState,
+  type IncidentState,
+  type IncidentView,
+  type Milestone,
+  type Outcome,
+  type PendingApproval,
+  type StepState,
+  type TimelineEntry,
+  type TimelineKind,
+} from '../../domain/incident.ts';
+import type { PageReport } from '../../domain/paging.ts';
+import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
+import type { Severity } from '../../domain/severity.ts';
+import type { Mode, TargetFacts, TargetResolution } from '../../domain/target.ts';
+import type { TargetReply } from '../../domain/target-command.ts';
+import type { Breaker } from '../../domain/breaker.ts';
+import type { Evidence, Prepared } from '../../runbooks/steps/context.ts';
+
+export interface IncidentInput {
+  runbook: CompiledRunbook;
+  correlation: Record<string, string>;
+  target: TargetResolution;
+  /** The namespace's mode by configuration; the workload's annotation wins once the cluster was read. */
+  mode: Mode;
+  /** Carried over continue-as-new. */
+  data?: IncidentData;
+  /** The incident that this one follows, with the alerts that opened it. */
+  reopened?: { predecessorId: string; alerts: AlertsReceived[] };
+}
+
+export interface StepData extends StepState {
+  /** Made once, then asked for approval; kept so that a wait can be rebuilt. */
+  prepared?: Prepared;
+  asked?: { requestedAtMs: number; expiresAtMs: number };
+  approvals: SignedDecision[];
+  rejection?: SignedDecision;
+  /** Chosen by a person when retrying. */
+  chosenRevision?: number;
+  /** How often it was started: part of the ids of its commands, since a retry is meant to act again. */
+  tries: number;
+}
+
+/** Everything an incident knows: plain JSON, carried over continue-as-new. */
+export interface IncidentData {
+  incidentId: string;
+  workflowId: string;
+  predecessorId?: string;
+  facts?: TargetFacts;
+  severity: Severity;
+  severitySetBy?: string;
+  outcome?: Outcome;
+  milestones: Partial<Record<Milestone, number>>;
+  alerts: AlertRecord[];
+  truncatedAlerts: number;
+  duplicateDeliveries: number;
+  /** SHA-256 of the first groupKey: Alertmanager's own dedup_key. */
+  dedupKey: string;
+  /** 1, and one more each time a new alert fires after mitigation. */
+  round: number;
+  steps: StepData[];
+  breaker?: Breaker;
+  pages: IncidentView['pages'];
+  pageProblems: string[];
+  pagingStarted: boolean;
+  commander?: string;
+  acknowledgedBy?: string;
+  evidence: Evidence;
+  humanNeeded: string[];
+  lastHarmRate?: number;
+  timeline: TimelineEntry[];
+  /** Timeline entries that the records have. */
+  recordedSeq: number;
+  chatMessage?: ChatMessageRef;
+  /** Answers of the target's actor that nobody has read yet. */
+  replies: TargetReply[];
+  commandCount: number;
+  aborted?: string;
+  resolvedBy?: { person: string; reason: string };
+  /** A repeat of a still-firing alert after closing was told once. */
+  toldQuiet: boolean;
+}
+
+/** Timeline entries in the view: older ones are in the records. Keeps views far below Temporal's 2 MB payload limit. */
+const VIEW_TIMELINE_ENTRIES = 500;
+/** Alerts in the view; a group can hold thousands. */
+const VIEW_ALERTS = 100;
+/** Different alerts remembered by one incident. */
+const MAX_ALERTS = 2_000;
+
+function freshStep(step: StepPlan): StepData {
+  return { id: step.id, uses: step.uses, status: 'pending', approvals: [], tries: 0 };
+}
+
+/** Step types that a new firing alert after mitigation runs again; the ticket and the evidence of the first round stay. */
+const KEPT_IN_NEXT_ROUND = new Set(['ticket']);
+
+/** The state of an incident. Message handlers are one-line calls of it; time is passed in by the workflow. */
+export class Incident {
+  readonly input: IncidentInput;
+  readonly data: IncidentData;
+  /** Grows with each change: what chat and search attributes wait for. Not carried over. */
+  version = 0;
+
+  constructor(input: IncidentInput, data: IncidentData) {
+    this.input = input;
+    this.data = data;
+  }
+
+  static open(input: IncidentInput, ids: { incidentId: string; workflowId: string }): Incident {
+    const incident = new Incident(input, {
+      ...ids,
+      predecessorId: input.reopened?.predecessorId,
+      // Unknown until judged: the highest.
+      severity: 'SEV1',
+      milestones: {},
+      alerts: [],
+      truncatedAlerts: 0,
+      duplicateDeliveries: 0,
+      dedupKey: '',
+      round: 1,
+      steps: input.runbook.steps.map(freshStep),
+      pages: [],
+      pageProblems: [],
+      pagingStarted: false,
+      evidence: {},
+      humanNeeded: [],
+      timeline: [],
+      recordedSeq: 0,
+      replies: [],
+      commandCount: 0,
+      toldQuiet: false,
+    });
+    for (const alerts of input.reopened?.alerts ?? []) incident.receiveAlerts(alerts, alerts.receivedAtMs);
+    return incident;
+  }
+
+  // --- what is known ---
+
+  plan(id: string): StepPlan | undefined {
+    return this.input.runbook.steps.find((step) => step.id === id);
+  }
+
+  step(id: string): StepData | undefined {
+    return this.data.steps.find((step) => step.id === id);
+  }
+
+  get firing(): AlertRecord[] {
+    return this.data.alerts.filter((alert) => alert.status === 'firing');
+  }
+
+  get mode(): Mode {
+    return this.data.facts?.mode ?? this.input.mode;
+  }
+
+  get roundDedupKey(): string {
+    return this.data.round === 1 ? this.data.dedupKey : `${this.data.dedupKey}-${this.data.round}`;
+  }
+
+  get state(): IncidentState {
+    const running = (uses: string) =>
+      this.data.steps.some((step) => step.uses === uses && step.status === 'running');
+    return deriveState({
+      milestones: this.data.milestones,
+      humanNeeded: this.data.humanNeeded,
+      verifying: running('verify'),
+      remediating: this.data.milestones.approved !== undefined,
+    });
+  }
+
+  get title(): string {
+    const { target } = this.input;
+    const where = target.ok ? `${target.target.namespace}/${target.target.name}` : 'no usable target';
+    return `${this.data.alerts[0]?.alertname ?? this.input.runbook.name}: ${where}`;
+  }
+
+  // --- changes ---
+
+  touch(): void {
+    this.version++;
+  }
+
+  record(kind: TimelineKind, text: string, atMs: number, data?: Record<string, unknown>, actor = 'firebreak'): void {
+    const seq = (this.data.timeline.at(-1)?.seq ?? 0) + 1;
+    this.data.timeline.push({ seq, atMs, kind, text, actor, data });
+    this.touch();
+  }
+
+  reach(milestone: Milestone, atMs: number): void {
+    const { milestones } = this.data;
+    if (milestones[milestone] !== undefined) return;
+    milestones[milestone] = atMs;
+    this.record('milestone', milestone, atMs);
+    if (milestone !== 'mitigated' && milestones.recovered !== undefined && milestones.restored !== undefined) {
+      this.reach('mitigated', Math.max(milestones.recovered, milestones.restored));
+      this.data.outcome = 'recovered';
+    }
+  }
+
+  needHuman(reason: string, nowMs: number): void {
+    if (this.data.humanNeeded.includes(reason)) return;
+    this.data.humanNeeded.push(reason);
+    this.record('needs-human', reason, nowMs);
+  }
+
+  /**
+   * Merges alerts by fingerprint. A repeat changes a counter only.
+   * @returns the alerts that fire anew: never seen, or seen resolved before.
+   */
+  receiveAlerts(received: AlertsReceived, nowMs: number): AlertRecord[] {
+    const { data } = this;
+    if (data.dedupKey === '') data.dedupKey = received.dedupKey;
+    data.truncatedAlerts = Math.max(data.truncatedAlerts, received.truncatedAlerts);
+    const anew: AlertRecord[] = [];
+    let changed = false;
+    for (const alert of received.alerts) {
+      const known = data.alerts.find((entry) => entry.fingerprint === alert.fingerprint);
+      if (!known) {
+        if (data.alerts.length >= MAX_ALERTS) {
+          data.truncatedAlerts++;
+          continue;
+        }
+        const entry: AlertRecord = {
+          fingerprint: alert.fingerprint,
+          status: alert.status,
+          alertname: alert.labels.alertname ?? 'unnamed alert',
+          labels: alert.labels,
+          summary: alert.annotations.summary ?? '',
+          startsAt: alert.startsAt,
+          firstReceivedAtMs: received.receivedAtMs,
+          lastReceivedAtMs: received.receivedAtMs,
+          deliveries: 1,
+        };
+        data.alerts.push(entry);
+        changed = true;
+        if (alert.status === 'firing') anew.push(entry);
+        continue;
+      }
+      known.deliveries++;
+      known.lastReceivedAtMs = received.receivedAtMs;
+      if (known.status === alert.status) continue;
+      changed = true;
+      known.status = alert.status;
+      if (alert.status === 'resolved') {
+        known.resolvedAtMs = received.receivedAtMs;
+      } else {
+        known.resolvedAtMs = undefined;
+        known.startsAt = alert.startsAt;
+        anew.push(known);
+      }
+    }
+    if (!changed) {
+      data.duplicateDeliveries++;
+      return anew;
+    }
+    const resolved = received.alerts.filter((alert) => alert.status === 'resolved').length;
+    this.record(
+      'alert',
+      `${received.alerts.length - resolved} firing and ${resolved} resolved alert(s) received; ${this.firing.length} firing now`,
+      nowMs,
+      { alerts: received.alerts.slice(0, 10).map((alert) => ({ alertname: alert.labels.alertname, status: alert.status })) },
+    );
+    return anew;
+  }
+
+  /** A new alert after mitigation: the same incident, from its conditions on. */
+  startNextRound(nowMs: number): void {
+    const { data } = this;
+    data.round++;
+    for (const milestone of ['contained', 'approved', 'rolledBack', 'recovered', 'restored', 'mitigated', 'acknowledged'] as const) {
+      delete data.milestones[milestone];
+    }
+    data.acknowledgedBy = undefined;
+    data.outcome = undefined;
+    data.pages = [];
+    data.steps = data.steps.map((step) => {
+      const plan = this.plan(step.id);
+      return plan && !KEPT_IN_NEXT_ROUND.has(step.uses) ? { ...freshStep(plan), tries: step.tries } : step;
+    });
+    this.record('alert', `A new alert fired after mitigation: round ${data.round} starts`, nowMs);
+  }
+
+  receivePageReport(report: PageReport, nowMs: number): void {
+    if (report.accepted) {
+      this.data.pages.push({ role: report.role, channel: report.accepted.channel, acceptedAtMs: report.accepted.atMs });
+      this.record('page', `${report.role} paged by ${report.accepted.channel}${report.level > 0 ? ' (nobody had acknowledged)' : ''}`, nowMs);
+      return;
+    }
+    this.data.pageProblems.push(report.role);
+    this.record('page', `No channel accepted the page to ${report.role}: ${report.problem ?? 'unknown reason'}`, nowMs);
+    this.needHuman(`nobody could page ${report.role}`, nowMs);
+  }
+
+  acknowledge(person: string, nowMs: number): boolean {
+    if (this.data.acknowledgedBy !== undefined) return false;
+    this.data.acknowledgedBy = person;
+    this.record('decision', 'acknowledged', nowMs, undefined, person);
+    this.reach('acknowledged', nowMs);
+    return true;
+  }
+
+  approve(signed: SignedDecision, nowMs: number): { approvals: number; needed: number } {
+    const { decision } = signed;
+    const step = this.step(decision.step);
+    const needed = this.plan(decision.step)?.approval?.count ?? 1;
+    step?.approvals.push(signed);
+    this.record('decision', `approved step ${decision.step}`, nowMs, { planHash: decision.planHash, via: decision.via }, decision.person);
+    return { approvals: step?.approvals.length ?? 0, needed };
+  }
+
+  reject(signed: SignedDecision, nowMs: number): void {
+    const { decision } = signed;
+    const step = this.step(decision.step);
+    if (step) step.rejection = signed;
+    this.record('decision', `rejected step ${decision.step}`, nowMs, { planHash: decision.planHash, reason: decision.reason, via: decision.via }, decision.person);
+  }
+
+  /** Puts a step, and those that were skipped because of it, back to pending. */
+  retry(id: string, person: string, reason: string, toRevision: number | undefined, nowMs: number): void {
+    const again = new Set([id]);
+    for (const step of this.input.runbook.steps) {
+      if (step.needs.some((need) => again.has(need)) && this.step(step.id)?.status === 'skipped') again.add(step.id);
+    }
+    for (const step of this.data.steps) {
+      const plan = this.plan(step.id);
+      if (!plan || !again.has(step.id)) continue;
+      Object.assign(step, { ...freshStep(plan), tries: step.tries, startedAtMs: undefined, endedAtMs: undefined, reason: undefined, outputs: undefined, prepared: undefined, asked: undefined, rejection: undefined, chosenRevision: step.id === id ? toRevision : undefined });
+    }
+    this.data.humanNeeded = [];
+    this.data.outcome = undefined;
+    this.record('decision', `retries step ${id}`, nowMs, { reason, toRevision }, person);
+  }
+
+  end(step: StepData, status: StepData['status'], nowMs: number, reason?: string): void {
+    step.status = status;
+    step.endedAtMs = nowMs;
+    step.reason = reason;
+    this.record('step', `${step.id}: ${status}${reason ? ` (${reason})` : ''}`, nowMs);
+  }
+
+  // --- what is shown ---
+
+  private pendingApprovals(): PendingApproval[] {
+    return this.data.steps
+      .filter((step) => step.status === 'awaiting-approval' && step.asked && step.prepared)
+      .map((step) => {
+        const plan = step.prepared?.plan;
+        const spec = this.plan(step.id)?.approval;
+        const changes = this.data.steps.find((other) => other.uses === 'changes')?.outputs?.changes;
+        return {
+          step: step.id,
+          planHash: step.prepared?.planHash ?? '',
+          summary: step.prepared?.summary ?? '',
+          warnings: step.prepared?.warnings ?? [],
+          diff: step.prepared?.diff,
+          fromRevision: plan?.from.revision,
+          toRevision: plan?.to.revision,
+          fromImage: plan?.from.images.join(', '),
+          toImage: plan?.to.images.join(', '),
+          changes: Array.isArray(changes) ? changes.filter((line): line is string => typeof line === 'string') : [],
+          groups: spec?.from ?? [],
+          count: spec?.count ?? 1,
+          approvedBy: step.approvals.map((signed) => signed.decision.person),
+          requestedAtMs: step.asked?.requestedAtMs ?? 0,
+          expiresAtMs: step.asked?.expiresAtMs ?? 0,
+        };
+      });
+  }
+
+  view(): IncidentView {
+    const { data, input } = this;
+    return {
+      incidentId: data.incidentId,
+      workflowId: data.workflowId,
+      predecessorId: data.predecessorId,
+      title: this.title,
+      state: this.state,
+      outcome: data.outcome,
+      severity: data.severity,
+      mode: this.mode,
+      runbook: { name: input.runbook.name, version: input.runbook.version, hash: input.runbook.hash, owner: input.runbook.owner },
+      target: input.target.ok ? input.target.target : undefined,
+      targetProblem: input.target.ok ? undefined : input.target.reason,
+      correlation: input.correlation,
+      milestones: data.milestones,
+      alerts: data.alerts.slice(0, VIEW_ALERTS),
+      truncatedAlerts: data.truncatedAlerts,
+      duplicateDeliveries: data.duplicateDeliveries,
+      steps: data.steps.map(({ id, uses, status, startedAtMs, endedAtMs, reason, outputs }) => ({
+        id,
+        uses,
+        status,
+        startedAtMs,
+        endedAtMs,
+        reason,
+        outputs,
+      })),
+      pendingApprovals: this.pendingApprovals(),
+      breaker: data.breaker && {
+        state: data.breaker.state,
+        share: data.breaker.share,
+        reason: data.breaker.reason,
+        fallback: data.breaker.fallback,
+      },
+      pages: data.pages,
+      commander: data.commander,
+      acknowledgedBy: data.acknowledgedBy,
+      ticketUrl: data.evidence.ticketUrl,
+      samples: data.evidence.samples,
+      rollback: data.evidence.rollback,
+      verification: data.evidence.verification,
+      actionItems: data.evidence.actionItems ?? [],
+      humanNeeded: data.humanNeeded,
+      lastHarmRate: data.lastHarmRate,
+      timeline: data.timeline.slice(-VIEW_TIMELINE_ENTRIES),
+    };
+  }
+}

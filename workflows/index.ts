@@ -1,0 +1,6 @@
+/** Everything the workflow bundle registers; names are the functions' names (workflows/messages.ts). */
+export { incident } from './incident/workflow.ts';
+export { paging } from './paging/workflow.ts';
+export { rollback } from './rollback/workflow.ts';
+export { target } from './target/workflow.ts';
+export { verification } from './verification/workflow.ts';

@@ -1,0 +1,88 @@
+import type { Ledger } from '../../activities/contract.ts';
+import type { Breaker } from '../../domain/breaker.ts';
+import type { Target } from '../../domain/target.ts';
+import { laneOf, type TargetCommand, type TargetReply } from '../../domain/target-command.ts';
+
+/** Answers remembered so that a repeated command is answered, not executed. An incident sends about ten. */
+const REMEMBERED_REPLIES = 200;
+
+export type Lane = 'traffic' | 'deployment';
+
+/** Plain JSON: carried over continue-as-new. */
+export interface TargetData {
+  target: Target;
+  breaker: Breaker;
+  /** Incidents that hold the target, with the workflow to tell news to. */
+  holders: Record<string, { replyTo?: string; sinceMs: number }>;
+  ledger: Ledger;
+  queue: TargetCommand[];
+  replies: TargetReply[];
+  /** Id of the command that last wrote the breaker: what the projection must show. */
+  projectedBy: string;
+  /** A person's override, with its end; nobody but people and the end of their override changes the breaker meanwhile. */
+  override?: { force: 'open' | 'closed'; person: string; reason: string; untilMs: number };
+  /** How often something else changed the projection back. */
+  reverted: number;
+}
+
+/** The state of a target's actor. Handlers delegate here; lanes take commands from here. */
+export class TargetState {
+  readonly data: TargetData;
+  readonly busy: Record<Lane, boolean> = { traffic: false, deployment: false };
+
+  constructor(data: TargetData) {
+    this.data = data;
+  }
+
+  static create(target: Target, nowMs: number): TargetState {
+    return new TargetState({
+      target,
+      breaker: { state: 'closed', sinceMs: nowMs, reason: 'no incident', share: 1 },
+      holders: {},
+      ledger: {},
+      queue: [],
+      replies: [],
+      projectedBy: '',
+      reverted: 0,
+    });
+  }
+
+  receive(command: TargetCommand): void {
+    if (this.data.queue.some((queued) => queued.id === command.id)) return;
+    this.data.queue.push(command);
+  }
+
+  /** The next command of a lane, left in the queue until it was answered. */
+  next(lane: Lane): TargetCommand | undefined {
+    return this.data.queue.find((command) => laneOf(command.action) === lane);
+  }
+
+  replyTo(command: TargetCommand): TargetReply | undefined {
+    return this.data.replies.find((reply) => reply.commandId === command.id);
+  }
+
+  answer(command: TargetCommand, reply: TargetReply): void {
+    this.data.queue = this.data.queue.filter((queued) => queued.id !== command.id);
+    if (!this.replyTo(command)) this.data.replies.push(reply);
+    if (this.data.replies.length > REMEMBERED_REPLIES) this.data.replies.shift();
+  }
+
+  hold(command: TargetCommand, nowMs: number): void {
+    this.data.holders[command.incidentId] ??= { replyTo: command.replyTo, sinceMs: nowMs };
+  }
+
+  get idle(): boolean {
+    return this.data.queue.length === 0 && !this.busy.traffic && !this.busy.deployment;
+  }
+
+  /** The actor may end: traffic is normal, nobody holds the target, and nothing is known bad. */
+  get finished(): boolean {
+    return (
+      this.idle &&
+      this.data.breaker.state === 'closed' &&
+      this.data.override === undefined &&
+      Object.keys(this.data.holders).length === 0 &&
+      !Object.values(this.data.ledger).some((entry) => entry.verdict === 'known-bad')
+    );
+  }
+}

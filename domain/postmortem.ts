@@ -1,6 +1,6 @@
 import { formatDuration } from './duration.ts';
 import type { ActionItem, ActionLane, IncidentView, Milestone, TimelineEntry } from './incident.ts';
-import { escapeMarkdown } from './plain-text.ts';
+import { escapeMarkdown, stripControl, truncate } from './plain-text.ts';
 import { targetName, wasPatched } from './postmortem/action-items.ts';
 import { references } from './postmortem/references.ts';
 
@@ -53,16 +53,29 @@ export function renderPostmortem(view: IncidentView, options: { draft: boolean; 
 }
 
 function summary(view: IncidentView, { draft, atMs }: { draft: boolean; atMs: number }): string {
-  const rows: [string, string][] = [
+  const rows: [string, Cell][] = [
     ['Incident', view.incidentId],
     ['State', view.state],
     ['Outcome', view.outcome ?? 'not decided yet'],
     ['Severity', view.severity],
-    ['Target', view.target === undefined ? `none: ${view.targetProblem ?? 'the runbook names none'}` : targetName(view)],
+    [
+      'Target',
+      view.target === undefined
+        ? `none: ${view.targetProblem ?? 'the runbook names none'}`
+        : targetName(view),
+    ],
     ['Mode', view.mode],
-    ['Runbook', `${view.runbook.name} version ${view.runbook.version} (${view.runbook.hash}), owner ${view.runbook.owner}`],
+    [
+      'Runbook',
+      `${view.runbook.name} version ${view.runbook.version} (${view.runbook.hash}), owner ${view.runbook.owner}`,
+    ],
     ['Commander', view.commander ?? 'nobody'],
-    ['Written', `${isoTime(atMs)}${draft ? ', while the incident was open; brought up to date when it is resolved' : ''}`],
+    [
+      'Written',
+      {
+        ours: `${isoTime(atMs)}${draft ? ', while the incident was open; brought up to date when it is resolved' : ''}`,
+      },
+    ],
   ];
   if (view.predecessorId !== undefined) rows.push(['Incident before', view.predecessorId]);
   if (view.ticketUrl !== undefined) rows.push(['Ticket', view.ticketUrl]);
@@ -80,11 +93,12 @@ function impact(view: IncidentView): string {
   if (triggered !== undefined) {
     facts.push(
       contained === undefined
-        ? 'Containment was not reached: the target kept answering with the revision that was alerted on.'
-        : `Harmful outputs could reach people for at least ${formatDuration(Math.max(0, contained - triggered))} after the alert arrived, until containment was measured in traffic.`,
+        ? 'Containment was not reached: no diversion was seen in the traffic of the target.'
+        : `Harmful outputs could reach people for at least ${between(triggered, contained)} after the alert arrived, until containment was measured in traffic.`,
     );
   }
-  if (view.lastHarmRate !== undefined) facts.push(`Harm rate when last measured: ${percent(view.lastHarmRate)}.`);
+  if (view.lastHarmRate !== undefined)
+    facts.push(`Harm rate when last measured: ${percent(view.lastHarmRate)}.`);
   facts.push('How many people were affected, and how, is not known to Firebreak: the review fills it in.');
   const alerts = view.alerts.map(({ alertname, summary: said, startsAt, status }) => [
     alertname,
@@ -92,33 +106,42 @@ function impact(view: IncidentView): string {
     startsAt,
     status,
   ]);
-  return [list(facts), table(['Alert', 'It says', 'Since', 'Status'], alerts)].filter((part) => part !== '').join('\n\n');
+  return [list(facts), table(['Alert', 'It says', 'Since', 'Status'], alerts)]
+    .filter((part) => part !== '')
+    .join('\n\n');
 }
 
 function milestones(view: IncidentView): string {
   const { triggered } = view.milestones;
   if (triggered === undefined) return 'The incident was never triggered.';
-  const rows = MILESTONE_NAMES.map(([milestone, name]) => {
+  const rows = MILESTONE_NAMES.map(([milestone, name]): Cell[] => {
     const atMs = view.milestones[milestone];
-    return [`Time to ${name}`, atMs === undefined ? 'not reached' : formatDuration(Math.max(0, atMs - triggered)), atMs === undefined ? '' : isoTime(atMs)];
+    const took = atMs === undefined ? 'not reached' : between(triggered, atMs);
+    return [`Time to ${name}`, { ours: took }, { ours: atMs === undefined ? '' : isoTime(atMs) }];
   });
-  return [`Counted from the arrival of the alert, ${isoTime(triggered)}.`, table(['Milestone', 'Took', 'At'], rows)].join('\n\n');
+  return [
+    `Counted from the arrival of the alert, ${isoTime(triggered)}.`,
+    table(['Milestone', 'Took', 'At'], rows),
+  ].join('\n\n');
 }
 
 function whatWasDone(view: IncidentView): string {
-  const steps = view.steps.map((step) => [
+  const steps = view.steps.map((step): Cell[] => [
     step.id,
     step.uses,
     step.status,
-    step.startedAtMs === undefined || step.endedAtMs === undefined
-      ? ''
-      : formatDuration(Math.max(0, step.endedAtMs - step.startedAtMs)),
+    {
+      ours:
+        step.startedAtMs === undefined || step.endedAtMs === undefined
+          ? ''
+          : between(step.startedAtMs, step.endedAtMs),
+    },
     step.reason ?? '',
   ]);
   const decisions = view.timeline
-    .filter((entry) => entry.kind === 'decision')
-    .map((entry) => [
-      isoTime(entry.atMs),
+    .filter((entry) => entry.kind === 'decision' && entry.actor !== 'firebreak')
+    .map((entry): Cell[] => [
+      { ours: isoTime(entry.atMs) },
       entry.actor,
       entry.text,
       dataText(entry, 'planHash') ?? '',
@@ -129,7 +152,7 @@ function whatWasDone(view: IncidentView): string {
     breakerText(view),
     `Paged: ${view.pages.map((page) => `${text(page.role)} by ${text(page.channel)}`).join(', ') || 'nobody'}. Acknowledged by ${text(view.acknowledgedBy ?? 'nobody')}.`,
     '### Steps of the runbook',
-    table(['Step', 'Does', 'Ended as', 'Took', 'Why'], steps),
+    steps.length === 0 ? 'None.' : table(['Step', 'Does', 'Ended as', 'Took', 'Why'], steps),
     '### Decisions by people',
     decisions.length === 0
       ? 'No decision was taken.'
@@ -146,7 +169,7 @@ function rollbackText(view: IncidentView): string {
   const ended =
     rollout === undefined
       ? 'How its rollout ended is not known.'
-      : `Its rollout ended as "${rollout.outcome}" after ${formatDuration(rollout.seconds * 1_000)} with ${rollout.readyReplicas} of ${rollout.wantedReplicas} replicas ready.`;
+      : `Its rollout ended as "${rollout.outcome}" after ${seconds(rollout.seconds)} with ${rollout.readyReplicas} of ${rollout.wantedReplicas} replicas ready.`;
   return `Rolled back ${plan}. ${ended}`;
 }
 
@@ -157,7 +180,9 @@ function breakerText(view: IncidentView): string {
 }
 
 function evidence(view: IncidentView): string {
-  return [samplesText(view), verificationText(view), ...changesText(view)].join('\n\n');
+  return [samplesText(view), verificationText(view), ...snapshotText(view), ...changesText(view)].join(
+    '\n\n',
+  );
 }
 
 function samplesText({ samples }: IncidentView): string {
@@ -173,20 +198,37 @@ function samplesText({ samples }: IncidentView): string {
 
 function verificationText({ verification }: IncidentView): string {
   if (verification === undefined) return 'Recovery was not verified.';
-  const { interval, confidence, threshold, designEffect, harmful, classified, share, seconds, unmet } = verification;
-  const rows = [
+  const { interval, confidence, threshold, designEffect, harmful, classified, share, unmet } = verification;
+  const rows: [string, Cell][] = [
     ['Verdict', verification.outcome],
-    ['Harmful / classified outputs', `${harmful} / ${classified}`],
-    ['Harm rate, confidence sequence', `${percent(interval[0])} to ${percent(interval[1])} (each bound at ${percent(confidence)})`],
-    ['Threshold', percent(threshold)],
-    ['Design effect', designEffect.toFixed(2)],
-    ['Measured on', `${percent(share)} of the traffic, ${formatDuration(seconds * 1_000)}`],
+    ['Harmful of classified outputs', `${harmful} of ${classified}`],
+    [
+      'Harm rate, confidence sequence',
+      { ours: `${percent(interval[0])} to ${percent(interval[1])}, each bound at ${percent(confidence)}` },
+    ],
+    ['Threshold', { ours: percent(threshold) }],
+    ['Design effect', { ours: designEffect.toFixed(2) }],
+    ['Measured on', { ours: `${percent(share)} of the traffic for ${seconds(verification.seconds)}` }],
     ['Gates and guards not satisfied', unmet.join(', ') || 'none'],
   ];
   return [
     'Verification by a sequential test that is valid at every look; counts are divided by the design effect before it, since harm comes in clusters.',
     table(['', ''], rows),
   ].join('\n\n');
+}
+
+/** What the snapshot step kept before anything was changed. */
+function snapshotText(view: IncidentView): string[] {
+  const outputs = view.steps.find(({ uses }) => uses === 'snapshot')?.outputs;
+  if (outputs === undefined) return [];
+  const rows = (['revision', 'templateHash', 'images', 'digests'] as const).flatMap(
+    (key): [string, string][] => {
+      const value = outputs[key];
+      if (Array.isArray(value)) return value.length === 0 ? [] : [[key, value.map(String).join(', ')]];
+      return typeof value === 'string' || typeof value === 'number' ? [[key, String(value)]] : [];
+    },
+  );
+  return rows.length === 0 ? [] : ['Snapshot, taken before anything was changed:', table(['', ''], rows)];
 }
 
 /** What changed around the onset of harm, from the step that looked it up. */
@@ -237,7 +279,9 @@ function actionItems(items: readonly ActionItem[]): string {
     const ends = lane === 'exception' ? 'Retires' : 'Expires';
     return [
       `### ${heading}`,
-      rows.length === 0 ? 'None.' : table(['Id', 'What', 'Owner', 'Due', ends, 'NIST AI RMF', 'Evidence'], rows),
+      rows.length === 0
+        ? 'None.'
+        : table(['Id', 'What', 'Owner', 'Due', ends, 'NIST AI RMF', 'Evidence'], rows),
     ];
   }).join('\n\n');
 }
@@ -257,15 +301,22 @@ function openQuestions(view: IncidentView): string[] {
     );
   }
   if (view.milestones.contained === undefined) questions.push('Why was containment not reached?');
-  if (view.breaker !== undefined) questions.push('Was the fallback good enough for those it served meanwhile?');
+  if (view.breaker !== undefined)
+    questions.push('Was the fallback good enough for those it served meanwhile?');
   if (view.milestones.acknowledged === undefined) questions.push('Why did nobody acknowledge?');
   if (view.steps.some((step) => step.status === 'rejected')) {
     questions.push('The rollback was rejected: on what grounds, and what is done instead?');
   }
-  if (view.mode === 'observe') questions.push('Would the recorded "would have" actions have been right? May Firebreak ask for approval next time?');
-  if (patched && view.verification === undefined) questions.push('The rollback was not verified: how is it known that it helped?');
+  if (view.mode === 'observe')
+    questions.push(
+      'Would the recorded "would have" actions have been right? May Firebreak ask for approval next time?',
+    );
+  if (patched && view.verification === undefined)
+    questions.push('The rollback was not verified: how is it known that it helped?');
   if (view.verification?.outcome === 'insufficient-evidence') {
-    questions.push(`Recovery could not be proved (${view.verification.unmet.map(text).join(', ') || 'the test stayed undecided'}): what evidence is missing, and who gets it?`);
+    questions.push(
+      `Recovery could not be proved (${view.verification.unmet.map(text).join(', ') || 'the test stayed undecided'}): what evidence is missing, and who gets it?`,
+    );
   }
   if (view.verification?.outcome === 'not-recovered') {
     questions.push('The revision that was rolled back to is harmful too: since when, and what else changed?');
@@ -276,7 +327,12 @@ function openQuestions(view: IncidentView): string[] {
 
 function timeline(entries: readonly TimelineEntry[]): string {
   const shown = entries.slice(0, MAX_TIMELINE_ROWS);
-  const rows = shown.map((entry) => [isoTime(entry.atMs), entry.kind, entry.actor, entry.text]);
+  const rows = shown.map((entry): Cell[] => [
+    { ours: isoTime(entry.atMs) },
+    entry.kind,
+    entry.actor,
+    entry.text,
+  ]);
   const rest = entries.length - shown.length;
   const parts = [rows.length === 0 ? 'Nothing was recorded.' : table(['At', 'Kind', 'Who', 'What'], rows)];
   if (rest > 0) parts.push(`${rest} later entries are in the records.`);
@@ -288,24 +344,43 @@ function dataText(entry: TimelineEntry, key: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Escapes every cell; an empty table is nothing. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A cell is escaped unless it is `ours`. */
+type Cell = string | { ours: string };
+
+function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   if (rows.length === 0) return '';
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map((row) => line(row.map(text)))].join('\n');
+  const lines = rows.map((row) =>
+    line(row.map((cell) => (typeof cell === 'string' ? text(cell) : cell.ours))),
+  );
+  return [line(head), line(head.map(() => '---')), ...lines].join('\n');
 }
 
 function list(lines: readonly string[]): string {
   return lines.map((line) => `- ${line}`).join('\n');
 }
 
+/** Words, numbers, ids and hashes of which no character means anything to Markdown: they stay readable as they are. */
+const PLAIN_WORD = /^(\(?[A-Za-z][A-Za-z0-9,/%-]*[,;:.)]*|[0-9][A-Za-z0-9/%-]*)$/;
+
 function text(untrusted: string): string {
-  const short = untrusted.length > MAX_CELL_LENGTH ? `${untrusted.slice(0, MAX_CELL_LENGTH)}...` : untrusted;
-  return escapeMarkdown(short.replace(/\s+/g, ' ').trim());
+  return truncate(stripControl(untrusted), MAX_CELL_LENGTH)
+    .trim()
+    .split(/ +/)
+    .map((word) => (PLAIN_WORD.test(word) ? word : escapeMarkdown(word)))
+    .join(' ');
 }
 
 function percent(part: number): string {
   return `${Number((part * 100).toPrecision(3))}%`;
+}
+
+function seconds(amount: number): string {
+  return formatDuration(amount * 1_000);
+}
+
+function between(fromMs: number, toMs: number): string {
+  return formatDuration(Math.max(0, toMs - fromMs));
 }
 
 function isoTime(atMs: number): string {

@@ -12,7 +12,7 @@ import { checkSteps } from './checks/steps.ts';
 import { checkTarget } from './checks/target.ts';
 import { type Check, viewOf } from './checks/view.ts';
 import type { Problem } from './rules.ts';
-import { type metricSchema, runbookSchema, type stepSchema } from './schema.ts';
+import { API_VERSION, type metricSchema, runbookSchema, type stepSchema } from './schema.ts';
 import { parsePart } from './schema-problems.ts';
 import { isStepType, STEP_INPUTS, TIMEOUT_ROOM_MS } from './steps/inputs.ts';
 import { YamlSource } from './yaml-source.ts';
@@ -54,7 +54,7 @@ export function compileRunbook(file: string, text: string): CompileResult {
   const tooShort = steps.flatMap((step) => step.problems);
   if (tooShort.length > 0) return { ok: false, problems: tooShort };
   const runbook: Omit<CompiledRunbook, 'hash'> = {
-    apiVersion: 'firebreak.dev/v1alpha1',
+    apiVersion: API_VERSION,
     name: metadata.name,
     owner: metadata.owner,
     version: metadata.version,

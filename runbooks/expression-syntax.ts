@@ -19,9 +19,9 @@ export const TARGET_FIELDS = {
   replicas: 'int',
 } as const;
 
-export const EXPRESSION_ROOTS: readonly string[] = ['metrics', 'steps', 'target', 'alert'];
+const EXPRESSION_ROOTS: readonly string[] = ['metrics', 'steps', 'target', 'alert'];
 
-export type ExpressionRule = 'cel/syntax' | 'cel/type' | 'cel/limit' | 'cel/not-allowed' | 'cel/unknown-name';
+type ExpressionRule = 'cel/syntax' | 'cel/type' | 'cel/limit' | 'cel/not-allowed' | 'cel/unknown-name';
 
 /** A mistake in an expression; `start` and `end` are offsets in its text. */
 export interface ExpressionProblem {
@@ -60,14 +60,12 @@ export function inspect(
     case 'id':
       if (locals.has(node.args)) return;
       if (!EXPRESSION_ROOTS.includes(node.args)) {
-        reject(
-          `unknown name ${node.args}: expressions read metrics, steps, target and alert.labels`,
-          'cel/unknown-name',
-        );
-      } else if (node.args !== 'target') {
+        const message = `unknown name ${node.args}: expressions read metrics, steps, target and alert.labels, and text stands in quotes`;
+        reject(message, 'cel/unknown-name');
+      } else {
         // As a whole, an unknown metric would simply be absent, and `metrics.all(...)` known without it.
         reject(`${node.args} is read by name only: write ${EXAMPLES[node.args] ?? node.args}`);
-      } else reject('target is read by field only: write target.riskTier');
+      }
       return;
     case '.':
     case '[]': {
@@ -134,6 +132,7 @@ export function inspect(
 const EXAMPLES: Record<string, string> = {
   metrics: 'metrics.harmRate',
   steps: 'steps.rollback.revision',
+  target: 'target.riskTier',
   alert: 'alert.labels.severity',
 };
 

@@ -19,7 +19,7 @@ import {
  */
 
 /** Longest expression: ten times the longest one of the shipped runbooks. */
-export const MAX_EXPRESSION_LENGTH = 2_000;
+const MAX_EXPRESSION_LENGTH = 2_000;
 /** Parser limits, far above what people write and far below what costs time. */
 const LIMITS = {
   maxAstNodes: 500,

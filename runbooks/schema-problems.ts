@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Path, Problem } from './rules.ts';
 import { FIELDS_TO_COME, METRIC_VARIANTS } from './schema.ts';
+import { DURATION_EXAMPLES } from './steps/fields.ts';
 import { didYouMean } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 
@@ -18,10 +19,17 @@ export function parsePart<S extends Schema>(
 ): { value: z.output<S> | undefined; problems: Problem[] } {
   const result = z.safeParse(schema, value);
   if (result.success) return { value: result.data, problems: [] };
-  return {
-    value: undefined,
-    problems: result.error.issues.flatMap((issue) => translate(source, schema, value, path, issue)),
-  };
+  const metrics = new Set<string>();
+  const problems = result.error.issues.flatMap((issue) => {
+    const metric = path.length === 0 ? metricOf(issue.path) : undefined;
+    if (metric === undefined || issue.code === 'invalid_key')
+      return translate(source, schema, value, path, issue);
+    if (metrics.has(metric)) return [];
+    metrics.add(metric);
+    const metricPath = ['spec', 'metrics', metric];
+    return metricProblems(source, valueAt(value, metricPath), metricPath);
+  });
+  return { value: undefined, problems };
 }
 
 function translate(
@@ -37,7 +45,8 @@ function translate(
   const field = schemaAt(schema, inner);
   const help = descriptionOf(field);
   const hint = help === undefined ? '' : `. ${help}`;
-  const name = String(path.at(-1) ?? 'the file');
+  const last = path.at(-1) ?? 'the file';
+  const name = typeof last === 'number' ? `entry ${last + 1} of ${String(path.at(-2))}` : last;
 
   if (issue.code === 'unrecognized_keys') {
     const known = keysOf(field);
@@ -58,7 +67,6 @@ function translate(
   if (value === undefined && issue.code !== 'custom') {
     return [source.problem('schema/missing-field', path, `${name} is missing${hint}`)];
   }
-  if (issue.code === 'invalid_union' && isMetric(path)) return metricProblems(source, value, path);
   if (issue.code === 'invalid_key') {
     const reason = issue.issues[0]?.message ?? 'not a name that can be used here';
     return [source.keyProblem('schema/wrong-value', path, `${name}: ${reason}`)];
@@ -70,7 +78,7 @@ function translate(
       source.problem(
         'schema/wrong-type',
         path,
-        `${name} takes ${wanted}, not ${kindOf(value)}${quoteHint(issue.expected, value)}${hint}`,
+        `${name} takes ${wanted}, not ${kindOf(value)}${writeHint(issue.expected, value, field)}${hint}`,
       ),
     ];
   }
@@ -79,7 +87,7 @@ function translate(
     const written = typeof value === 'string' ? didYouMean(value, values) : `; there is ${values.join(', ')}`;
     return [source.problem('schema/wrong-value', path, `${name} does not take this value${written}`)];
   }
-  return [source.problem('schema/wrong-value', path, `${name}: ${issue.message}`)];
+  return [source.problem('schema/wrong-value', path, `${name}: ${limitOf(issue) ?? issue.message}`)];
 }
 
 /** Problems of a metric are told by the variant that its fields say is meant, not by all three. */
@@ -96,8 +104,9 @@ function metricProblems(source: YamlSource, value: unknown, path: Path): Problem
   return parsePart(source, METRIC_VARIANTS[kind], value, path).problems;
 }
 
-function isMetric(path: Path): boolean {
-  return path.length === 3 && path[0] === 'spec' && path[1] === 'metrics';
+/** The metric that a path of the file is in. */
+function metricOf(path: readonly PropertyKey[]): string | undefined {
+  return path[0] === 'spec' && path[1] === 'metrics' && typeof path[2] === 'string' ? path[2] : undefined;
 }
 
 function valueAt(root: unknown, path: Path): unknown {
@@ -166,8 +175,34 @@ function article(expected: string): string {
   return `a ${expected}`;
 }
 
-function quoteHint(expected: string, value: unknown): string {
-  if (expected !== 'string') return '';
-  if (typeof value === 'number' || typeof value === 'boolean') return `: write "${String(value)}" in quotes`;
-  return '';
+/** Limits in words, where the schema has none of its own. */
+function limitOf(issue: z.core.$ZodIssue): string | undefined {
+  if (issue.code === 'too_small' && issue.message.startsWith('Too small')) {
+    return `at least ${issue.minimum}${unitOf(issue.origin, issue.minimum)}`;
+  }
+  if (issue.code === 'too_big' && issue.message.startsWith('Too big')) {
+    return `at most ${issue.maximum}${unitOf(issue.origin, issue.maximum)}`;
+  }
+  return undefined;
+}
+
+function unitOf(origin: string, count: number | bigint): string {
+  if (origin === 'array') return count === 1 ? ' entry' : ' entries';
+  return origin === 'string' ? ' characters' : '';
+}
+
+function writeHint(expected: string, value: unknown, field: Schema | undefined): string {
+  if (expected !== 'string' || (typeof value !== 'number' && typeof value !== 'boolean')) return '';
+  if (typeof value === 'number' && isDuration(field)) return `: write ${value}s or ${value}m`;
+  return `: write "${String(value)}" in quotes`;
+}
+
+function isDuration(schema: Schema | undefined): boolean {
+  let current = schema;
+  while (current !== undefined) {
+    if (z.globalRegistry.get(current)?.examples === DURATION_EXAMPLES) return true;
+    const def = current._zod.def as { innerType?: Schema; in?: Schema };
+    current = def.innerType ?? def.in;
+  }
+  return false;
 }

@@ -23,7 +23,7 @@ function editDistance(a: string, b: string): number {
 const MAX_LENGTH = 100;
 
 /** The candidate nearest to what was written, or undefined when none is near. Case does not count. */
-export function nearest(written: string, candidates: Iterable<string>): string | undefined {
+function nearest(written: string, candidates: Iterable<string>): string | undefined {
   if (written.length > MAX_LENGTH) return undefined;
   const wanted = written.toLowerCase();
   let best: string | undefined;

@@ -1,4 +1,11 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,7 +26,7 @@ const payloadFile = z.strictObject({
   keys: z.array(z.strictObject({ id: z.string().min(1), key: z.base64() })).min(1),
 });
 
-export interface EdgeKeys {
+interface EdgeKeys {
   /** First 16 hex digits of the SHA-256 of the public key (DER, SubjectPublicKeyInfo). */
   keyId: string;
   /** PKCS #8. */
@@ -79,7 +86,9 @@ function newEdgePrivateKey(): string {
 function parsePayloadKeys(path: string, text: string): PayloadKey[] {
   const parsed = payloadFile.safeParse(jsonOrUndefined(text));
   if (!parsed.success) {
-    throw new Error(`${path} is not of the form {"keys":[{"id":"...","key":"<base64>"}]}: restore it from a backup`);
+    throw new Error(
+      `${path} is not of the form {"keys":[{"id":"...","key":"<base64>"}]}: restore it from a backup`,
+    );
   }
   return parsed.data.keys.map(({ id, key }) => {
     const bytes = Buffer.from(key, 'base64');

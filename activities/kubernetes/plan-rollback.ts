@@ -103,7 +103,7 @@ async function readObserved(
           `is kube-controller-manager running?`,
       );
     }
-    await heartbeatAndPause(OBSERVED_POLL_MS, 'waiting for the Deployment controller');
+    await heartbeatAndPause(OBSERVED_POLL_MS, { waitingFor: 'the Deployment controller' });
   }
 }
 

@@ -1,3 +1,4 @@
+import { BREAKER_CONFIG_MAP } from '../../domain/breaker.ts';
 import { fromKubernetes } from '../failure.ts';
 import type { ClusterClients } from './cluster-clients.ts';
 
@@ -6,6 +7,8 @@ export interface Right {
   verb: string;
   group: string;
   resource: string;
+  /** Only for the object of this name. */
+  name?: string;
   /** What does not work without it. */
   needed: string;
 }
@@ -26,17 +29,21 @@ export const REQUIRED_RIGHTS: readonly Right[] = [
     'waiting for a rollout and counting what current pods served',
   ),
   ...rights('', 'configmaps', ['get'], 'evidence of referenced configuration, and the circuit breaker'),
-  ...rights('', 'configmaps', ['create', 'update'], 'the circuit breaker'),
+  ...rights('', 'configmaps', ['create'], 'the circuit breaker'),
+  ...rights('', 'configmaps', ['update'], 'the circuit breaker').map((right) => ({
+    ...right,
+    name: BREAKER_CONFIG_MAP,
+  })),
 ];
 
 /** Which required rights these credentials lack in a namespace, by SelfSubjectAccessReview. */
 export async function missingRights(clients: ClusterClients, namespace: string): Promise<Right[]> {
   const missing: Right[] = [];
   for (const right of REQUIRED_RIGHTS) {
-    const { verb, group, resource } = right;
+    const { verb, group, resource, name } = right;
     try {
       const review = await clients.authorization.createSelfSubjectAccessReview({
-        body: { spec: { resourceAttributes: { namespace, verb, group, resource } } },
+        body: { spec: { resourceAttributes: { namespace, verb, group, resource, name } } },
       });
       if (review.status?.allowed !== true) missing.push(right);
     } catch (error) {

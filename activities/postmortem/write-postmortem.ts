@@ -26,7 +26,10 @@ export function createWritePostmortem(
 }
 
 /** What is recorded wins: it is what the hash chain covers. */
-function mergeTimelines(recorded: readonly TimelineEntry[], inView: readonly TimelineEntry[]): TimelineEntry[] {
+function mergeTimelines(
+  recorded: readonly TimelineEntry[],
+  inView: readonly TimelineEntry[],
+): TimelineEntry[] {
   const bySeq = new Map([...inView, ...recorded].map((entry) => [entry.seq, entry]));
   return [...bySeq.values()].sort((a, b) => a.seq - b.seq);
 }

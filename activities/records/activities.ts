@@ -7,18 +7,24 @@ import type { RecordsStore } from './store.ts';
 /** The records as activities: the workflows' outbox writes through them, and containment never waits for them. */
 export function createRecordActivities(store: RecordsStore): RecordActivities {
   return {
-    openRecord: (input) => crossing(`opening the record of ${input.incidentId}`, () => store.openIncident(input)),
+    openRecord: (input) =>
+      crossing(`opening the record of ${input.incidentId}`, () => store.openIncident(input)),
 
     appendRecord: ({ incidentId, view, entries }) =>
       crossing(`appending to ${incidentId}`, () => {
         if (view.incidentId !== incidentId) {
-          throw fail('InvalidInput', `records: the view of ${view.incidentId} was given to append to ${incidentId}`);
+          throw fail(
+            'InvalidInput',
+            `records: the view of ${view.incidentId} was given to append to ${incidentId}`,
+          );
         }
         return store.append(entries, view);
       }),
 
     writePostmortem: (input) =>
-      crossing(`writing the postmortem of ${input.view.incidentId}`, () => createWritePostmortem(store)(input)),
+      crossing(`writing the postmortem of ${input.view.incidentId}`, () =>
+        createWritePostmortem(store)(input),
+      ),
   };
 }
 

@@ -5,14 +5,21 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
 
-export type PgliteRequest = { id: number; op: 'query'; text: string; params: unknown[] } | { id: number; op: 'close' };
-export type PgliteReply = { id: number; rows: unknown[] } | { id: number; error: { message: string; code?: string } };
+export type PgliteRequest =
+  | { id: number; op: 'query'; text: string; params: unknown[] }
+  | { id: number; op: 'close' };
+export type PgliteReply =
+  | { id: number; rows: unknown[] }
+  | { id: number; error: { message: string; code?: string } };
 
 const port = parentPort;
 if (port === null) throw new Error('pglite-worker runs in a worker thread only');
 
 // Opened at once: the first message waits for it. Not "relaxed": a reply means that the commit has been written.
-const opening = PGlite.create({ dataDir: (workerData as { dataDir: string }).dataDir, relaxedDurability: false });
+const opening = PGlite.create({
+  dataDir: (workerData as { dataDir: string }).dataDir,
+  relaxedDurability: false,
+});
 opening.catch(() => {
   // Every request rejects with it.
 });

@@ -92,7 +92,12 @@ function startThread(dataDir: string): PgliteThread {
     else request?.reject(Object.assign(new Error(reply.error.message), { code: reply.error.code }));
   });
   worker.on('error', (error) => {
-    fail(new RecordsError('Unavailable', `records: the database's thread broke: ${error.message}; restart the process`));
+    fail(
+      new RecordsError(
+        'Unavailable',
+        `records: the database's thread broke: ${error.message}; restart the process`,
+      ),
+    );
   });
   worker.on('exit', () => {
     fail(new RecordsError('Unavailable', 'records: the embedded records are closed'));

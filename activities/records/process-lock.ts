@@ -108,7 +108,7 @@ async function isAlive(path: string, holder: Holder): Promise<boolean> {
 }
 
 /** Boot and start time of a process, or undefined where the system does not tell. */
-export function processStarted(pid: number): string | undefined {
+function processStarted(pid: number): string | undefined {
   try {
     // Field 22 of /proc/<pid>/stat (proc_pid_stat(5)); the name in field 2 may hold spaces and brackets.
     const status = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -156,7 +156,8 @@ async function ageMs(path: string): Promise<number> {
 }
 
 function heldBy(path: string, holder: Holder): RecordsError {
-  const who = holder.pid === process.pid && holder.host === hostname() ? 'this process' : `process ${holder.pid}`;
+  const who =
+    holder.pid === process.pid && holder.host === hostname() ? 'this process' : `process ${holder.pid}`;
   return new RecordsError(
     'Refused',
     `records: the embedded records are open in ${who} (host ${holder.host}, since ${holder.since}; lock file ${path}). ` +

@@ -2,13 +2,7 @@ import type { ActionItem, IncidentView, TimelineEntry } from '../../domain/incid
 import { chainHash, genesisHash, sha256, storable, storableText } from './chain.ts';
 import type { SqlClient, SqlSession } from './sql.ts';
 import { RecordsError } from './sql.ts';
-import type {
-  ChainVerdict,
-  DecisionAttempt,
-  IncidentActionItem,
-  Postmortem,
-  RecordsStore,
-} from './store.ts';
+import type { ChainVerdict, DecisionAttempt, IncidentActionItem, Postmortem, RecordsStore } from './store.ts';
 
 /** Timestamps as epoch milliseconds: both drivers give a float8 as a number (an int8 would be text in one of them). */
 const MS = (column: string) => `round(extract(epoch from ${column}) * 1000)::float8`;
@@ -110,7 +104,9 @@ export function createRecordsStore(client: SqlClient): RecordsStore {
       const [row] = await client.query<{ view: IncidentView }>('select view from incidents where id = $1', [
         incidentId,
       ]);
-      return row === undefined ? undefined : { ...row.view, timeline: await readTimeline(client, incidentId) };
+      return row === undefined
+        ? undefined
+        : { ...row.view, timeline: await readTimeline(client, incidentId) };
     },
 
     async listIncidents({ limit, state }) {
@@ -309,7 +305,11 @@ async function verifyChain(session: SqlSession, incidentId: string): Promise<Cha
   }
   if (first.head_hash !== expected.headHash || (first.last_seq ?? undefined) !== expected.lastSeq) {
     const seq = first.last_seq ?? 0;
-    return { ok: false, seq, problem: `the timeline does not end with entry ${seq}, as it did when it was written` };
+    return {
+      ok: false,
+      seq,
+      problem: `the timeline does not end with entry ${seq}, as it did when it was written`,
+    };
   }
   return { ok: true, entries, headHash: expected.headHash };
 }
@@ -331,7 +331,8 @@ function textOrNull(text: string | undefined): string | null {
 
 function isoTime(atMs: number): string {
   const time = new Date(atMs);
-  if (Number.isNaN(time.getTime())) throw new RecordsError('InvalidInput', `records: ${atMs} is no time in ms`);
+  if (Number.isNaN(time.getTime()))
+    throw new RecordsError('InvalidInput', `records: ${atMs} is no time in ms`);
   return time.toISOString();
 }
 

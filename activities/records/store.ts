@@ -76,7 +76,11 @@ export interface RecordsStore {
   listIncidents(filter: { limit: number; state?: IncidentState }): Promise<IncidentView[]>;
   timeline(incidentId: string): Promise<TimelineEntry[]>;
   /** By incident in the order they were written, else by due date. */
-  actionItems(filter: { incidentId?: string; lane?: ActionLane; limit: number }): Promise<IncidentActionItem[]>;
+  actionItems(filter: {
+    incidentId?: string;
+    lane?: ActionLane;
+    limit: number;
+  }): Promise<IncidentActionItem[]>;
   /** In the order they were recorded. */
   attempts(incidentId: string): Promise<DecisionAttempt[]>;
   /** Recomputes the incident's hash chain. NotFound for an unknown incident. */

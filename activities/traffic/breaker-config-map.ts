@@ -72,6 +72,15 @@ export function toBreaker({ state, since, reason, fallback, share }: BreakerProj
   return { state, sinceMs: Date.parse(since), reason, fallback: fallback ?? undefined, share };
 }
 
+/** Whether Firebreak was the last to write a target's entry, by the API server's record of who set which field. */
+export function isWrittenByUs(configMap: V1ConfigMap | undefined, target: Target): boolean {
+  const field = `f:${breakerKey(target)}`;
+  return (configMap?.metadata?.managedFields ?? []).some(({ manager, fieldsV1 }) => {
+    const data = (fieldsV1 as Record<string, object> | undefined)?.['f:data'];
+    return manager === FIELD_MANAGER && data !== undefined && Object.hasOwn(data, field);
+  });
+}
+
 /** The ConfigMap with a target's entry set. Entries of other targets, and keys of other people, stay. */
 export function withProjection(
   configMap: V1ConfigMap | undefined,

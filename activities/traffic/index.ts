@@ -1,3 +1,4 @@
+import { canonicalJson } from '../../domain/canonical-json.ts';
 import { type Target, targetKey } from '../../domain/target.ts';
 import type { TrafficActivities } from '../contract.ts';
 import { fail } from '../failure.ts';
@@ -5,6 +6,7 @@ import { type ClusterMap, clientsFor } from '../kubernetes/cluster-clients.ts';
 import { findDeployment } from '../kubernetes/raw-objects.ts';
 import { modeOf } from '../kubernetes/read-target.ts';
 import {
+  isWrittenByUs,
   projectionOf,
   readConfigMap,
   toBreaker,
@@ -49,15 +51,13 @@ async function projectBreaker(
   for (let attempt = 1; attempt <= MAX_WRITE_ATTEMPTS; attempt += 1) {
     const configMap = await readConfigMap(clients, target.namespace);
     const standing = projectionOf(configMap, target);
-    if (standing !== undefined && standing.commandId === commandId) {
+    if (standing !== undefined && canonicalJson(standing) === canonicalJson(projection)) {
       return { changed: false, resourceVersion: configMap?.metadata?.resourceVersion ?? '' };
     }
-    // An attempt that was given up for dead may wake after its successors: it must not bring an old state back.
-    if (
-      standing !== undefined &&
-      Date.parse(standing.since) > breaker.sinceMs &&
-      Date.parse(standing.since) <= Date.now()
-    ) {
+    // An attempt that was given up for dead may wake after its successors: it must not bring an old state back. What
+    // somebody else put there is another matter: that is written over.
+    const newer = standing !== undefined && Date.parse(standing.since) > breaker.sinceMs;
+    if (newer && isWrittenByUs(configMap, target)) {
       throw fail(
         'PreconditionFailed',
         `${targetKey(target)}: a newer state of the breaker (${standing.state} since ${standing.since}) stands already`,

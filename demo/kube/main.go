@@ -1,4 +1,5 @@
-// Command firebreak-kube is etcd, kube-apiserver, kube-controller-manager and kubectl in one binary, chosen by the name it is started as.
+// Command firebreak-kube is etcd, kube-apiserver, kube-controller-manager and kubectl in one binary, chosen by the name
+// it is started as.
 package main
 
 import (
@@ -8,9 +9,9 @@ import (
 
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
+	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
-	kubectl "k8s.io/kubectl/pkg/cmd"
 )
 
 func main() {

@@ -108,7 +108,23 @@ export const PART_SETS: Record<PartSetName, PartSetDefinition> = {
     byHand: `install Go 1.21 or newer, or put etcd, kube-apiserver, kube-controller-manager and kubectl ${KUBERNETES_AT_LEAST} or newer on PATH`,
   },
   prometheus: {
-    route: aptRoute('prometheus', { prometheus: 'prometheus', promtool: 'promtool' }),
+    route: aptRoute({
+      name: 'prometheus',
+      executables: { prometheus: 'prometheus', promtool: 'promtool' },
+      extras: [
+        'fonts-glyphicons-halflings',
+        'libjs-bootstrap4',
+        'libjs-d3',
+        'libjs-eonasdan-bootstrap-datetimepicker',
+        'libjs-jquery',
+        'libjs-jquery-hotkeys',
+        'libjs-moment',
+        'libjs-moment-timezone',
+        'libjs-mustache',
+        'libjs-popper.js',
+        'libjs-rickshaw',
+      ],
+    }),
     byHand: 'install Prometheus 2.40 or newer so that `prometheus` and `promtool` are on PATH',
   },
   alertmanager: {
@@ -121,7 +137,8 @@ export const PART_SETS: Record<PartSetName, PartSetDefinition> = {
       commands: ['alertmanager', 'amtool'],
       linkerFlags: ['-X github.com/prometheus/common/version.Version=0.28.1'],
     }),
-    byHand: 'install Alertmanager 0.25 or newer so that `alertmanager` and `amtool` are on PATH',
+    byHand:
+      'install Go 1.21 or newer, or Alertmanager 0.25 or newer so that `alertmanager` and `amtool` are on PATH',
   },
 };
 

@@ -12,52 +12,64 @@ const FOLDER_PREFIX = 'debian-';
 /** A source that cannot be reached must not hold up the others: seconds for each of apt's connections. */
 const CONNECT_TIMEOUT_S = 20;
 
+export interface AptPackage {
+  name: string;
+  /** File name below /usr/bin of each part. */
+  executables: Record<string, string>;
+  /** Packages that make it nicer (files of its web pages), and that it works without. */
+  extras?: string[];
+}
+
 /**
  * A Debian (or Ubuntu) package, downloaded by apt, which checks the archive's signature, and unpacked into the cache:
- * nothing is installed and root is not needed. `executables` maps a part to its file name below /usr/bin.
+ * nothing is installed and root is not needed.
  */
-export function aptRoute(packageName: string, executables: Record<string, string>): PackageRoute {
+export function aptRoute({ name, executables, extras = [] }: AptPackage): PackageRoute {
   return {
-    title: `Debian ${packageName} (apt-get download)`,
+    title: `Debian ${name} (apt-get download)`,
     executables: Object.fromEntries(
       Object.entries(executables).map(([part, file]) => [part, `usr/bin/${file}`]),
     ),
-    matches: (name) => name.startsWith(FOLDER_PREFIX) && name.endsWith(`-${PLATFORM}`),
+    matches: (folder) => folder.startsWith(FOLDER_PREFIX) && folder.endsWith(`-${PLATFORM}`),
     fetch: async (context) => {
-      const deb = await downloadPackage(packageName, context);
-      context.progress(`unpacking ${deb}`);
-      const file = join(context.into, deb);
-      await runCommand('dpkg', ['-x', file, context.into], {
-        timeoutMs: UNPACK_TIMEOUT_MS,
-        signal: context.signal,
-      });
-      await rm(file);
+      await download([name], context);
+      await download(extras, context).catch((error: Error) =>
+        context.progress(`without the files of its web pages: ${firstLine(error)}`),
+      );
+      const debs = (await readdir(context.into)).filter((file) => file.endsWith('.deb'));
+      for (const deb of debs) await unpack(deb, context);
       // name_version_architecture.deb
-      return `${FOLDER_PREFIX}${deb.split('_')[1] ?? 'unknown'}-${PLATFORM}`;
+      const [, version] = debs.find((deb) => deb.startsWith(`${name}_`))?.split('_') ?? [];
+      if (!version) throw new Error(`apt-get reported success but left no package of ${name}`);
+      return `${FOLDER_PREFIX}${version}-${PLATFORM}`;
     },
   };
 }
 
-async function downloadPackage(packageName: string, context: FetchContext): Promise<string> {
-  context.progress(`apt-get download ${packageName}`);
-  const download = (options: string[]) =>
-    runCommand('apt-get', [...options, 'download', packageName], {
+async function unpack(deb: string, { into, signal, progress }: FetchContext): Promise<void> {
+  progress(`unpacking ${deb}`);
+  await runCommand('dpkg', ['-x', join(into, deb), into], { timeoutMs: UNPACK_TIMEOUT_MS, signal });
+  await rm(join(into, deb));
+}
+
+async function download(packages: string[], context: FetchContext): Promise<void> {
+  if (packages.length === 0) return;
+  context.progress(`apt-get download ${packages.join(' ')}`);
+  const run = (options: string[]) =>
+    runCommand('apt-get', [...options, 'download', ...packages], {
       cwd: context.into,
       timeoutMs: DOWNLOAD_TIMEOUT_MS,
       signal: context.signal,
     });
   try {
-    await download([]);
+    await run([]);
   } catch (withSystemLists) {
     // No package lists yet, or lists so old that the archive has moved on: fetch fresh ones into folders of our own.
     const options = await privateLists(context).catch((error: Error) => {
       throw new Error(`${(withSystemLists as Error).message}; then ${error.message}`);
     });
-    await download(options);
+    await run(options);
   }
-  const deb = (await readdir(context.into)).find((name) => name.endsWith('.deb'));
-  if (!deb) throw new Error(`apt-get reported success but left no package of ${packageName}`);
-  return deb;
 }
 
 /** Runs `apt-get update` on folders inside the cache and gives the options that make apt use them. */

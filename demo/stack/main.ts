@@ -43,8 +43,11 @@ async function main(): Promise<number> {
     if (interrupted.signal.aborted) return 1;
     stack = await startStack({ parts, dir: values.dir, keepData: values['keep-data'], report: tell });
     process.stdout.write(values.json ? `${JSON.stringify(stack.describe())}\n` : table(stack));
-    if (!values.once && !interrupted.signal.aborted) await untilInterrupted(interrupted.signal);
-    return 0;
+    if (values.once || interrupted.signal.aborted) return 0;
+    const broken = await Promise.race([stack.broken, untilInterrupted(interrupted.signal)]);
+    if (broken === undefined) return 0;
+    process.stderr.write(`${broken}\n`);
+    return 1;
   } catch (error) {
     process.stderr.write(`${error instanceof PartsError ? error.message : (error as Error).message}\n`);
     return 1;
@@ -72,6 +75,6 @@ function table(stack: LocalStack): string {
   return `\n${lines.join('\n')}\n\n${values.once ? '' : '  Ctrl-C stops everything.\n'}`;
 }
 
-function untilInterrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+function untilInterrupted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
 }

@@ -15,10 +15,11 @@ const TARGETS_TIMEOUT_MS = 30_000;
 const PROMTOOL_TIMEOUT_MS = 20_000;
 const DEFAULT_INTERVAL = '1s';
 /**
- * A firing alert is told to Alertmanager again after this. Prometheus' default of 1 m would leave an Alertmanager that
- * was started anew without its alerts for as long.
+ * A firing alert is told to Alertmanager again after this. For up to 5 s after its start and after each reload
+ * Prometheus knows no Alertmanager and drops what fires: with its default of 1 m the alert would be a minute late. An
+ * alert that is not told again counts as resolved after four times this.
  */
-const DEFAULT_RESEND_DELAY = '10s';
+const DEFAULT_RESEND_DELAY = '3s';
 
 export interface PrometheusOptions {
   supervisor: Supervisor;

@@ -42,6 +42,8 @@ export interface StartStackOptions {
 /** A stack that this process started and that ends with it. */
 export interface LocalStack extends AttachedStack {
   readonly temporal: RunningTemporal;
+  /** Resolves when a server ends that nobody stopped; says which, and where its log is. */
+  readonly broken: Promise<string>;
   /** Stops every server and waits until all have ended. May be called twice. */
   stop(): Promise<void>;
 }
@@ -99,9 +101,7 @@ async function startServers(
     ),
     startMonitoring(options, dir, supervisor, told),
   ]);
-  const running = [...kube.processes, temporal.process, prometheus.process, alertmanager.process].map(
-    ({ name, pid }) => ({ name, pid }),
-  );
+  const servers = [...kube.processes, prometheus.process, alertmanager.process];
   const description = (): StackDescription => ({
     dir,
     kube: kube.description,
@@ -109,9 +109,8 @@ async function startServers(
     prometheus: prometheus.description,
     alertmanager: alertmanager.description,
     processes: [
-      ...running.map((server) =>
-        server.name === 'temporal' ? { ...server, pid: temporal.process.pid } : server,
-      ),
+      // Temporal's process changes when it is started again.
+      ...[...servers, temporal.process].map(({ name, pid }) => ({ name, pid })),
       { name: 'supervisor', pid: supervisor.pid ?? 0 },
     ],
   });
@@ -132,6 +131,7 @@ async function startServers(
   return {
     ...attachStack(description()),
     temporal,
+    broken: Promise.race([...servers, temporal.process].map((server) => server.endedByItself)),
     describe: description,
     stop: () => {
       stopped ??= stop();

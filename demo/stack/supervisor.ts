@@ -23,6 +23,8 @@ export interface SupervisedProcess {
   readonly logOffset: number;
   readonly exited: Promise<ProcessExit>;
   isRunning(): boolean;
+  /** Resolves only when the process ends without having been asked to: says how. */
+  readonly endedByItself: Promise<string>;
   /** Sends the signal, SIGKILL after the grace, and resolves when the process has ended. */
   stop(signal?: NodeJS.Signals, graceMs?: number): Promise<ProcessExit>;
 }
@@ -89,6 +91,12 @@ export class Supervisor {
     this.#entries.set(id, entry);
     this.#send({ type: 'run', id, name, executable, args: [...args], logFile });
     const pid = await entry.started.promise;
+    let asked = false;
+    const endedByItself = Promise.withResolvers<string>();
+    entry.exited.promise.then(({ code, signal }) => {
+      if (!asked && !this.#stopping)
+        endedByItself.resolve(`${name} ended by itself with ${signal ?? code}: see ${logFile}`);
+    });
     return {
       name,
       pid,
@@ -96,7 +104,9 @@ export class Supervisor {
       logOffset,
       exited: entry.exited.promise,
       isRunning: () => entry.running,
+      endedByItself: endedByItself.promise,
       stop: (signal = 'SIGTERM', graceMs = DEFAULT_GRACE_MS) => {
+        asked = true;
         if (entry.running) this.#send({ type: 'stop', id, signal, graceMs });
         return entry.exited.promise;
       },

@@ -178,7 +178,8 @@ function assuranceItems(view: IncidentView): Draft[] {
       : {
           key: 'sampling',
           lane: 'assurance',
-          title: 'Make harmful outputs available to sampling: this incident has none to evaluate the next revision with',
+          title:
+            'Make harmful outputs available to sampling: this incident has none to evaluate the next revision with',
           rmfFunction: 'MEASURE',
         },
   );
@@ -195,7 +196,8 @@ function assuranceItems(view: IncidentView): Draft[] {
     drafts.push({
       key: 'onset',
       lane: 'assurance',
-      title: 'Evaluate the earlier revisions, and what a rollback does not restore, to find where the harm began',
+      title:
+        'Evaluate the earlier revisions, and what a rollback does not restore, to find where the harm began',
       rmfFunction: 'MEASURE',
       evidence: verificationEvidence(view),
     });
@@ -257,7 +259,8 @@ function operations(view: IncidentView): Draft[] {
       lane: 'control',
       title: 'Review roles and escalation: nobody acknowledged this incident',
       rmfFunction: 'GOVERN',
-      evidence: view.pages.map((page) => `${page.role} by ${page.channel}`).join(', ') || 'no page was accepted',
+      evidence:
+        view.pages.map((page) => `${page.role} by ${page.channel}`).join(', ') || 'no page was accepted',
     });
   }
   if (view.truncatedAlerts > 0) {
@@ -280,7 +283,8 @@ export function wasPatched(view: IncidentView): boolean {
 function whyNoRollback(view: IncidentView): string {
   const step = view.steps.find(({ uses }) => uses === 'rollback');
   if (step?.status === 'rejected') return 'people rejected the rollback, so the harm needs another answer';
-  if (step?.status === 'would-have') return 'Firebreak only observes it; decide whether it may ask for approval';
+  if (step?.status === 'would-have')
+    return 'Firebreak only observes it; decide whether it may ask for approval';
   if (step?.status === 'failed') return 'the rollback failed';
   if (view.target === undefined) return 'nothing was rolled back, since no target is known';
   return 'nothing was rolled back';

@@ -22,7 +22,7 @@ export function references(view: IncidentView, atMs: number): string {
     '**ISO/IEC 42001:2023**: consider clause 10.2 (nonconformity and corrective action) and 9.1 (monitoring and measurement), and in Annex A the controls A.6.2.8 (recording of event logs) and A.8.4 (communication of incidents).',
     `**EU AI Act, Article 73** (reporting of serious incidents): where this is a high-risk AI system, consider whether this was a serious incident as Article 3(49) defines it. The general period for the provider's report ends ${ART_73_GENERAL_DAYS} days after becoming aware; for some incidents it is 2 or 10 days. If the arrival of the alert on ${day} counts as becoming aware, the ${ART_73_GENERAL_DAYS} days end on ${last}.`,
     '**EU AI Act, Article 26(5)**: where others provide the model or the system, consider whether they have to be informed.',
-    '**EU AI Act, Article 12** (record-keeping), with Articles 19 and 26(6) on how long logs are kept: consider whether the retention of this record, of the model\'s own logs and of the samples is long enough.',
+    "**EU AI Act, Article 12** (record-keeping), with Articles 19 and 26(6) on how long logs are kept: consider whether the retention of this record, of the model's own logs and of the samples is long enough.",
   ];
   return [
     'To be considered by those responsible. This is a list of questions, neither legal advice nor a statement of conformity.',

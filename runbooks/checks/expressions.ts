@@ -1,5 +1,6 @@
 import { SEVERITIES } from '../../domain/severity.ts';
-import { parseExpression, type Reference } from '../expressions.ts';
+import type { Reference } from '../expression-syntax.ts';
+import { parseExpression } from '../expressions.ts';
 import type { Path, Problem } from '../rules.ts';
 import { didYouMean } from '../suggest.ts';
 import type { YamlSource } from '../yaml-source.ts';

@@ -1,3 +1,4 @@
+import { RE2JSSyntaxException } from 're2js';
 import { parseMatcher } from '../../domain/matcher.ts';
 import { DEFAULT_RUNBOOK, regexOf } from '../match.ts';
 import type { Problem } from '../rules.ts';
@@ -21,8 +22,9 @@ export function checkMatch(view: RunbookView, source: YamlSource): Problem[] {
     } else if (parsed.matcher.op.endsWith('~')) {
       try {
         regexOf(parsed.matcher);
-      } catch {
-        const message = 'the regular expression is not in RE2 syntax (no look-around, no back-references)';
+      } catch (error) {
+        const reason = error instanceof RE2JSSyntaxException ? error.message : 'it cannot be read';
+        const message = `no regular expression in RE2 syntax, which has no look-around and no back-references: ${reason}`;
         problems.push(source.problem('match/syntax', path, message));
       }
     }

@@ -98,14 +98,19 @@ function placeholdersOf(promql: string): { name: string; start: number; end: num
   let quote = '';
   for (let at = 0; at < promql.length; at += 1) {
     const character = promql[at] ?? '';
-    if (quote !== '' && quote !== '`' && character === '\\') at += 1;
+    if (quote === '' && character === '#') {
+      const newline = promql.indexOf('\n', at);
+      if (newline === -1) break;
+      at = newline;
+    } else if (quote !== '' && quote !== '`' && character === '\\') at += 1;
     else if (quote === '' && '"\'`'.includes(character)) quote = character;
     else if (character === quote) quote = '';
     else if (character === '$') {
-      const name = /^[a-zA-Z_][a-zA-Z0-9_]*/.exec(promql.slice(at + 1))?.[0];
+      const name = /^[a-zA-Z_][a-zA-Z0-9_]*/.exec(promql.slice(at + 1))?.[0] ?? '';
       // In a regular expression `$` alone is the end of the text.
-      if (name !== undefined)
+      if (name !== '' || quote === '') {
         found.push({ name, start: at, end: at + 1 + name.length, quoted: quote !== '' });
+      }
     }
   }
   return found;

@@ -4,6 +4,9 @@ import { parseDurationMs } from '../../domain/duration.ts';
 /** Temporal keeps timers for years; a wait of more than this in a runbook is a slip of the unit. */
 const MAX_DURATION_MS = 30 * 24 * 60 * 60 * 1_000;
 
+/** Shown by editors; the compiler knows durations by them too. */
+export const DURATION_EXAMPLES = ['90s', '5m', '1h30m'];
+
 /** A duration as text (`90s`, `5m`, `1h30m`); whole milliseconds after parsing. */
 function durationText(options: { allowZero: boolean }) {
   return z
@@ -27,7 +30,7 @@ function durationText(options: { allowZero: boolean }) {
       }
       return Math.round(durationMs);
     })
-    .meta({ examples: ['90s', '5m', '1h30m'] });
+    .meta({ examples: DURATION_EXAMPLES });
 }
 
 /** A duration longer than zero. */

@@ -5,22 +5,20 @@ import type { FirebreakConfig } from '../../worker/config/schema.ts';
 export type AccessConfig = FirebreakConfig['access'];
 
 /** What somebody can want to do. Signed decisions are `approve` and `reject`; the rest are a workflow's updates. */
-export const ACTIONS = [
-  'view',
-  'acknowledge',
-  'note',
-  'retry',
-  'skip',
-  'set-severity',
-  'assign-commander',
-  'abort',
-  'resolve',
-  'override',
-  'false-positive',
-  'approve',
-  'reject',
-] as const;
-export type AccessAction = (typeof ACTIONS)[number];
+export type AccessAction =
+  | 'view'
+  | 'acknowledge'
+  | 'note'
+  | 'retry'
+  | 'skip'
+  | 'set-severity'
+  | 'assign-commander'
+  | 'abort'
+  | 'resolve'
+  | 'override'
+  | 'false-positive'
+  | 'approve'
+  | 'reject';
 
 type Role = 'viewer' | 'responder' | 'commander';
 
@@ -61,7 +59,7 @@ export interface Person {
 
 export type Authentication = { ok: true; person: Person } | { ok: false; reason: string };
 /** `reason` is for the record and for the person who asked. */
-export type Permission = { allowed: true } | { allowed: false; reason: string };
+type Permission = { allowed: true } | { allowed: false; reason: string };
 
 export interface Access {
   /** SHA-256 (hex) of the access part of the configuration without tokens: which rights a decision was checked against. */
@@ -123,7 +121,9 @@ export function createAccess(
   const mayDecide = (person: Person, groups: readonly string[]): Permission => {
     const member = groups.filter((group) => group !== EVERYONE && person.groups.includes(group));
     if (member.length === 0) {
-      return denied(`${person.id} is in none of the groups that decide here: ${groups.join(', ') || 'none is named'}`);
+      return denied(
+        `${person.id} is in none of the groups that decide here: ${groups.join(', ') || 'none is named'}`,
+      );
     }
     if (member.every(onlyViews)) return denied(`${member.join(', ')} may only view`);
     return { allowed: true };
@@ -188,7 +188,9 @@ function digestOf(token: string): Buffer {
 
 function checkedDigest(personId: string, token: string): Buffer {
   if (token.length < MIN_TOKEN_LENGTH) {
-    throw new Error(`access: a token of ${personId} has fewer than ${MIN_TOKEN_LENGTH} characters: make a random one`);
+    throw new Error(
+      `access: a token of ${personId} has fewer than ${MIN_TOKEN_LENGTH} characters: make a random one`,
+    );
   }
   return digestOf(token);
 }

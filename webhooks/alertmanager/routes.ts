@@ -1,11 +1,11 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { stripControl, truncate } from '../../domain/plain-text.ts';
 import { EdgeError, edgeErrorOf } from '../errors.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
 import { GatewayError } from '../gateway/types.ts';
 import type { EdgeMetrics } from '../metrics.ts';
 import { replyEarly } from '../reply-early.ts';
 import type { Authenticate } from './authenticate.ts';
-import { truncate } from './bound.ts';
 import { IntakeCapacity } from './capacity.ts';
 import { type DeliveryResult, deliver } from './deliver.ts';
 import type { RouteAlert } from './group.ts';
@@ -159,13 +159,8 @@ function logDelivery(
     {
       requestId,
       unmatched: result.unmatched.length,
-      alertnames: [...names].slice(0, LOGGED_NAMES).map(printable),
+      alertnames: [...names].slice(0, LOGGED_NAMES).map((name) => truncate(stripControl(name), LOGGED_NAME_LENGTH)),
     },
     'alerts match no runbook',
   );
-}
-
-/** Names of alerts are text from outside: control characters are taken out and the length is bounded. */
-function printable(text: string): string {
-  return truncate(text.replaceAll(/\p{C}/gu, ' '), LOGGED_NAME_LENGTH);
 }

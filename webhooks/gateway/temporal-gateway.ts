@@ -8,6 +8,7 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { ApplicationFailure, defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { stripControl } from '../../domain/plain-text.ts';
 import { targetKey } from '../../domain/target.ts';
 import {
   type Answer,
@@ -147,7 +148,7 @@ function searchAttributesOf(start: IncidentStart, alertname: string | undefined)
 
 /** Alert names are text from outside: no control characters, and no longer than the store takes. */
 function keyword(text: string): string {
-  return text.replaceAll(/\p{C}/gu, ' ').slice(0, MAX_KEYWORD).toWellFormed();
+  return stripControl(text).slice(0, MAX_KEYWORD).toWellFormed();
 }
 
 function toGatewayError(what: string, error: unknown): GatewayError {

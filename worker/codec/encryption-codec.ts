@@ -35,13 +35,15 @@ export function createEncryptionCodec(keys: readonly PayloadKey[]): PayloadCodec
   if (current === undefined) throw new ValueError('payload encryption needs at least one key');
   const byId = new Map<string, Uint8Array>();
   for (const { id, key } of keys) {
-    if (key.length !== KEY_BYTES) throw new ValueError(`payload key ${id} has ${key.length} bytes, not ${KEY_BYTES}`);
+    if (key.length !== KEY_BYTES)
+      throw new ValueError(`payload key ${id} has ${key.length} bytes, not ${KEY_BYTES}`);
     if (byId.has(id)) throw new ValueError(`payload key id ${id} is used twice`);
     byId.set(id, key);
   }
   return {
     encode: async (payloads) => payloads.map((payload) => encrypt(payload, current)),
-    decode: async (payloads) => payloads.map((payload) => (isEncrypted(payload) ? decrypt(payload, byId) : payload)),
+    decode: async (payloads) =>
+      payloads.map((payload) => (isEncrypted(payload) ? decrypt(payload, byId) : payload)),
   };
 }
 

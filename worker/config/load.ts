@@ -58,7 +58,9 @@ export function loadConfig(file: string): FirebreakConfig {
     if (error instanceof ConfigError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     const message =
-      code === 'ENOENT' ? 'there is no such file: give another one with --config' : `it cannot be read (${code})`;
+      code === 'ENOENT'
+        ? 'there is no such file: give another one with --config'
+        : `it cannot be read (${code})`;
     throw new ConfigError(path, [{ path: '', message }]);
   }
   return parseConfig(text, { file: path, folder: dirname(path) });
@@ -91,7 +93,8 @@ export function parseConfig(text: string, source: { file: string; folder: string
       if (typeof scalar.value === 'string' && /\$\{[^}]*\}/.test(scalar.value)) {
         problems.push({
           path: '',
-          message: '${...} is not replaced in this file: write the value, or env:NAME where a secret is asked for',
+          message:
+            'variables are not replaced in this file: write the value, or env:NAME where a secret is asked for',
           ...at(scalar),
         });
       }
@@ -176,7 +179,12 @@ function contradictions(config: FirebreakConfig): Flat[] {
       [`the id ${person.id}`, ['access', 'people', index, 'id']],
       ...(person.slackUserId === undefined
         ? []
-        : [[`the Slack user ${person.slackUserId}`, ['access', 'people', index, 'slackUserId']] as [string, Path]]),
+        : [
+            [`the Slack user ${person.slackUserId}`, ['access', 'people', index, 'slackUserId']] as [
+              string,
+              Path,
+            ],
+          ]),
       ...person.tokens.map(
         (token, at) => [`the token ${token}`, ['access', 'people', index, 'tokens', at]] as [string, Path],
       ),
@@ -198,7 +206,8 @@ function contradictions(config: FirebreakConfig): Flat[] {
 }
 
 function absolutePaths(config: FirebreakConfig, folder: string): FirebreakConfig {
-  const absolute = (path: string) => resolve(folder, path.startsWith('~/') ? join(homedir(), path.slice(2)) : path);
+  const absolute = (path: string) =>
+    resolve(folder, path.startsWith('~/') ? join(homedir(), path.slice(2)) : path);
   const clusters = Object.entries(config.clusters).map(([name, cluster]) => [
     name,
     cluster.kubeconfig === undefined ? cluster : { ...cluster, kubeconfig: absolute(cluster.kubeconfig) },
@@ -209,7 +218,9 @@ function absolutePaths(config: FirebreakConfig, folder: string): FirebreakConfig
     clusters: Object.fromEntries(clusters) as FirebreakConfig['clusters'],
     runbooks: { ...config.runbooks, paths: config.runbooks.paths.map(absolute) },
   };
-  return mapStrings(whole, (text) => (text.startsWith('file:') ? `file:${absolute(text.slice(5))}` : text)) as FirebreakConfig;
+  return mapStrings(whole, (text) =>
+    text.startsWith('file:') ? `file:${absolute(text.slice(5))}` : text,
+  ) as FirebreakConfig;
 }
 
 /** Only secret references can start with `file:`: every other string with a scheme is an http URL. */
@@ -243,14 +254,16 @@ function pathText(path: Path): string {
 export function resolveSecret(ref: string, env: Readonly<Record<string, string | undefined>>): string {
   if (ref.startsWith('env:')) {
     const value = env[ref.slice('env:'.length)];
-    if (value === undefined || value === '') throw new Error(`secret ${ref}: the variable is not set, or empty`);
+    if (value === undefined || value === '')
+      throw new Error(`secret ${ref}: the variable is not set, or empty`);
     return value;
   }
   if (!ref.startsWith('file:')) throw new Error('a secret is given by reference: env:NAME or file:PATH');
   let text: string;
   try {
     const path = ref.slice('file:'.length);
-    if (statSync(path).size > MAX_SECRET_BYTES) throw new Error(`secret ${ref}: larger than ${MAX_SECRET_BYTES} bytes`);
+    if (statSync(path).size > MAX_SECRET_BYTES)
+      throw new Error(`secret ${ref}: larger than ${MAX_SECRET_BYTES} bytes`);
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;

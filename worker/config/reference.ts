@@ -44,7 +44,9 @@ export function configReference(): string {
     const lines = rows.map(
       ({ path, type, preset, description }) => `| \`${path}\` | ${type} | ${preset} | ${cell(description)} |`,
     );
-    return [`## ${name}`, '', '| Setting | Type | Default | Meaning |', '|---|---|---|---|', ...lines].join('\n');
+    return [`## ${name}`, '', '| Setting | Type | Default | Meaning |', '|---|---|---|---|', ...lines].join(
+      '\n',
+    );
   });
   return [
     '# Configuration reference',
@@ -63,17 +65,26 @@ export function configReference(): string {
 
 /** JSON Schema cannot say "duration" or "secret", and drops defaults that stand behind a transformation. */
 function annotate(schema: unknown, json: JsonSchema): void {
-  if (schema === duration) json.format = 'duration';
-  if (schema === secretRef) json.format = 'secret';
+  if (isA(schema, duration)) json.format = 'duration';
+  if (isA(schema, secretRef)) json.format = 'secret';
   if (!(schema instanceof z.ZodDefault)) return;
   const preset: unknown = schema.def.defaultValue;
-  const durationMs = schema.def.innerType === duration && typeof preset === 'number' ? preset : undefined;
+  const durationMs = isA(schema.def.innerType, duration) && typeof preset === 'number' ? preset : undefined;
   json.default = durationMs === undefined ? preset : durationText(durationMs);
+}
+
+/** A described schema is a copy with the same definition. */
+function isA(schema: unknown, known: z.ZodType): boolean {
+  return schema instanceof z.ZodType && schema.def === known.def;
 }
 
 /** As a person would write it in the file. */
 function durationText(durationMs: number): string {
-  for (const [unit, unitMs] of [['h', 3_600_000], ['m', 60_000], ['s', 1_000]] as const) {
+  for (const [unit, unitMs] of [
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1_000],
+  ] as const) {
     if (durationMs >= unitMs && durationMs % unitMs === 0) return `${durationMs / unitMs}${unit}`;
   }
   return formatDuration(durationMs);
@@ -90,7 +101,9 @@ function rowsOf(path: string, schema: JsonSchema, required: boolean): Row[] {
   if (alternatives !== undefined) {
     return [
       ...described(own),
-      ...alternatives.flatMap((alternative) => rowsOf(alternativePath(path, alternative), alternative, false)),
+      ...alternatives.flatMap((alternative) =>
+        rowsOf(alternativePath(path, alternative), alternative, false),
+      ),
     ];
   }
   if (schema.properties !== undefined) {
@@ -130,11 +143,13 @@ function typeOf(schema: JsonSchema): string {
   }
   if (schema.format === 'uri') return 'URL';
   if (schema.format === 'email') return 'e-mail address';
-  if (schema.type === 'array') return `list of ${schema.items === undefined ? 'values' : plural(schema.items)}`;
+  if (schema.type === 'array')
+    return `list of ${schema.items === undefined ? 'values' : plural(schema.items)}`;
   if (schema.type === 'integer' && schema.minimum !== undefined && schema.maximum !== undefined) {
     return `integer, ${schema.minimum} to ${schema.maximum}`;
   }
-  if (schema.type === 'object') return typeof schema.additionalProperties === 'object' ? 'map by name' : 'section';
+  if (schema.type === 'object')
+    return typeof schema.additionalProperties === 'object' ? 'map by name' : 'section';
   return schema.type ?? 'one of';
 }
 

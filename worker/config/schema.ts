@@ -27,7 +27,10 @@ const mode = z.enum(MODES as [string, ...string[]]).transform((text) => text as 
 
 const cluster = z
   .strictObject({
-    kubeconfig: z.string().optional().describe('Path of a kubeconfig; absent: the in-cluster service account.'),
+    kubeconfig: z
+      .string()
+      .optional()
+      .describe('Path of a kubeconfig; absent: the in-cluster service account.'),
     context: z.string().optional().describe('Context of the kubeconfig; absent: its current context.'),
     prometheus: z.strictObject({
       url: httpUrl.describe('Base URL of the Prometheus that scrapes the models of this cluster.'),
@@ -53,7 +56,9 @@ const webhookChannel = z.strictObject({
 
 const sampleSource = z.strictObject({
   type: z.literal('http-json'),
-  url: httpUrl.describe('Answers GET with the recent outputs of a target; see docs/samples.md for the shape.'),
+  url: httpUrl.describe(
+    'Answers GET with the recent outputs of a target; see docs/samples.md for the shape.',
+  ),
   bearerToken: secretRef.optional(),
 });
 
@@ -62,8 +67,14 @@ const person = z.strictObject({
   name: z.string().min(1),
   email: z.email().optional(),
   groups: z.array(z.string()).default([]),
-  tokens: z.array(secretRef).default([]).describe('API tokens of this person; several at once allow rotation.'),
-  slackUserId: z.string().regex(/^[UW][A-Z0-9]+$/).optional(),
+  tokens: z
+    .array(secretRef)
+    .default([])
+    .describe('API tokens of this person; several at once allow rotation.'),
+  slackUserId: z
+    .string()
+    .regex(/^[UW][A-Z0-9]+$/)
+    .optional(),
   active: z.boolean().default(true),
 });
 
@@ -88,16 +99,24 @@ export const configSchema = z.strictObject({
   dataDir: z.string().default('.firebreak/data').describe('Keys, embedded records, cached workflow bundle.'),
   temporal: z
     .strictObject({
-      profile: z.string().optional().describe('Profile of the Temporal environment configuration (temporal.toml).'),
+      profile: z
+        .string()
+        .optional()
+        .describe('Profile of the Temporal environment configuration (temporal.toml).'),
       address: z.string().optional(),
       namespace: z.string().optional(),
       taskQueue: z.string().default('firebreak'),
-      encryption: z.boolean().default(true).describe('Encrypt payloads (AES-256-GCM) with the keys in dataDir/keys.'),
+      encryption: z
+        .boolean()
+        .default(true)
+        .describe('Encrypt payloads (AES-256-GCM) with the keys in dataDir/keys.'),
     })
     .prefault({}),
   clusters: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), cluster).default({}),
   runbooks: z
-    .strictObject({ paths: z.array(z.string()).default([]).describe('Files or folders; absent: the shipped library.') })
+    .strictObject({
+      paths: z.array(z.string()).default([]).describe('Files or folders; absent: the shipped library.'),
+    })
     .prefault({}),
   paging: z
     .strictObject({
@@ -141,8 +160,14 @@ export const configSchema = z.strictObject({
       people: z.array(person).default([]),
       rules: z
         .strictObject({
-          viewer: z.array(z.string()).default(['*']).describe('Groups that may read incidents; * is every person.'),
-          responder: z.array(z.string()).default([]).describe('Groups that may acknowledge, note, retry, skip.'),
+          viewer: z
+            .array(z.string())
+            .default(['*'])
+            .describe('Groups that may read incidents; * is every person.'),
+          responder: z
+            .array(z.string())
+            .default([])
+            .describe('Groups that may acknowledge, note, retry, skip.'),
           commander: z.array(z.string()).default([]).describe('Groups that may abort, resolve, override.'),
         })
         .prefault({}),

@@ -100,7 +100,10 @@ export class IncidentServices {
   /** Judges severity; unknown counts as the highest. It only ever rises, unless a person has set it. */
   async judgeSeverity(first: boolean): Promise<void> {
     const { data, input } = this.incident;
-    const judged = await this.measure(input.runbook.severity);
+    // A constant needs no measurement, so it holds without a target too.
+    const constant = /^\s*["'](SEV[1-4])["']\s*$/.exec(input.runbook.severity)?.[1];
+    const judged: Evaluation =
+      constant === undefined ? await this.measure(input.runbook.severity) : { known: true, value: constant };
     if (data.severitySetBy !== undefined) return;
     const severity: Severity =
       judged.known && SEVERITIES.includes(judged.value as Severity) ? (judged.value as Severity) : 'SEV1';

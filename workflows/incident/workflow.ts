@@ -178,6 +178,7 @@ class IncidentRun {
 
   private async watchSeverity(): Promise<void> {
     if (!this.input.target.ok) {
+      await this.services.judgeSeverity(true);
       this.severityJudged = true;
       return;
     }

@@ -8,7 +8,7 @@ const to = z
   .union(
     [
       z.enum(['last-known-good', 'previous']),
-      z.string().regex(/^revision [1-9][0-9]{0,8}$/),
+      z.string().regex(/^revision [1-9][0-9]{0,8}$/, EXPECTED),
       z.strictObject({ revision: z.int().min(1) }),
     ],
     { error: EXPECTED },

@@ -1,0 +1,42 @@
+import { evaluateExpression, metricsOf } from '../../runbooks/expressions.ts';
+import type { Evaluation, MeasurementActivities, MetricReading } from '../contract.ts';
+import type { PrometheusClient } from './client.ts';
+import { readMetric, reasonOf } from './read-metrics.ts';
+
+type EvaluateInput = Parameters<MeasurementActivities['evaluate']>[0];
+type EvaluateResult = Awaited<ReturnType<MeasurementActivities['evaluate']>>;
+
+/**
+ * Reads the metrics that the expressions use, all at one moment of Prometheus' own clock, and evaluates the expressions
+ * over them. Never throws for a measurement: what cannot be measured is unknown.
+ * @param notBeforeMs see readMetric.
+ */
+export async function evaluate(
+  client: PrometheusClient,
+  input: EvaluateInput,
+  notBeforeMs?: number,
+): Promise<EvaluateResult> {
+  const { target, facts, metrics, expressions, steps, alert } = input;
+  const names = metricsOf(Object.values(expressions));
+  const evidence: Record<string, MetricReading> = {};
+  try {
+    // Without any metric there is no need to ask.
+    const atMs = names.length === 0 ? 0 : await client.nowMs();
+    const scope = { target, facts };
+    const readings = await Promise.all(
+      names.map((name) => readMetric(client, name, { metrics, scope, atMs, notBeforeMs })),
+    );
+    for (const [index, name] of names.entries()) {
+      const reading = readings[index];
+      if (reading !== undefined) evidence[name] = reading;
+    }
+  } catch (error) {
+    for (const name of names) evidence[name] = { reason: reasonOf(error), promql: '', atMs: Date.now() };
+  }
+  const context = { metrics: evidence, steps, target: { ...target, ...facts }, alert };
+  const results: Record<string, Evaluation> = {};
+  for (const [name, expression] of Object.entries(expressions)) {
+    results[name] = evaluateExpression(expression, context);
+  }
+  return { results, evidence };
+}

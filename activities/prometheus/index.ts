@@ -1,0 +1,35 @@
+import type { MeasurementActivities } from '../contract.ts';
+import type { PodReader } from '../kubernetes/pod-reader.ts';
+import { awaitDiverted } from './await-diverted.ts';
+import { type PrometheusMap, prometheusFor } from './client.ts';
+import { evaluate } from './evaluate.ts';
+import { judgeRecovery } from './judge-recovery.ts';
+import { readMeasurementClock } from './measurement-clock.ts';
+
+export {
+  createPrometheusClient,
+  type PrometheusAccess,
+  type PrometheusClient,
+  type PrometheusMap,
+} from './client.ts';
+export { createServedBy } from './served-by.ts';
+
+export interface MeasurementOptions {
+  /** Clients by cluster name. */
+  prometheus: PrometheusMap;
+  /** The pods whose outputs count: `createPodReader` of the Kubernetes activities. */
+  readPods: PodReader;
+}
+
+export function createMeasurementActivities({
+  prometheus,
+  readPods,
+}: MeasurementOptions): MeasurementActivities {
+  return {
+    evaluate: (input) => evaluate(prometheusFor(prometheus, input.target.cluster), input),
+    readMeasurementClock: ({ target }) =>
+      readMeasurementClock(prometheusFor(prometheus, target.cluster), target),
+    judgeRecovery: (input) => judgeRecovery(prometheusFor(prometheus, input.target.cluster), readPods, input),
+    awaitDiverted: (input) => awaitDiverted(prometheusFor(prometheus, input.target.cluster), input),
+  };
+}

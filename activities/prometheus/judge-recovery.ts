@@ -1,0 +1,110 @@
+import { collectCounts } from '../../domain/verification/collect-counts.ts';
+import { judge } from '../../domain/verification/judge.ts';
+import type {
+  CollectedCounts,
+  CounterSeries,
+  EvidenceProblem,
+  GuardResult,
+  RawSeries,
+  Verdict,
+} from '../../domain/verification/types.ts';
+import type { MeasurementActivities } from '../contract.ts';
+import type { PodReader, TargetPods } from '../kubernetes/pod-reader.ts';
+import type { PrometheusClient } from './client.ts';
+import { evaluate } from './evaluate.ts';
+import { promDuration } from './promql.ts';
+import { counterOf, counterSelector, reasonOf } from './read-metrics.ts';
+
+/**
+ * How far before T0 samples are fetched, to find each series' baseline: Prometheus' own idea of how old a sample may be
+ * and still count as current (`--query.lookback-delta`).
+ */
+const BASELINE_MS = 300_000;
+
+type JudgeInput = Parameters<MeasurementActivities['judgeRecovery']>[0];
+type CounterName = 'harmful' | 'classified' | 'requests';
+
+/** Counts since T0 and judges them. Whatever goes wrong is a gate of the verdict: it can only keep recovery unproved. */
+export async function judgeRecovery(
+  client: PrometheusClient,
+  readPods: PodReader,
+  input: JudgeInput,
+): Promise<Verdict> {
+  const { guards, ...options } = input.options;
+  const problems: EvidenceProblem[] = [];
+  let atMs = Date.now();
+  let counts: CollectedCounts | null = null;
+  try {
+    atMs = await client.nowMs();
+    const pods = await readPods(input.target);
+    const read = (name: CounterName) => readSeries(client, name, { ...input, atMs }, problems);
+    const series: CounterSeries = {
+      harmful: ofTarget((await read('harmful')) ?? [], pods),
+      classified: ofTarget((await read('classified')) ?? [], pods),
+    };
+    const requests = await read('requests');
+    if (requests !== undefined) series.requests = ofTarget(requests, pods);
+    counts = collectCounts(series, { t0Ms: input.t0Ms, untilMs: atMs, podStartedAtMs: startTimes(pods) });
+  } catch (error) {
+    problems.push({ gate: 'query-failed', detail: reasonOf(error) });
+  }
+  return judge({ counts, atMs, guards: await checkGuards(client, guards, input), problems, options });
+}
+
+/** @returns undefined where the runbook has no such counter: that, and not emptiness, is how "not counted" looks. */
+async function readSeries(
+  client: PrometheusClient,
+  name: CounterName,
+  { target, facts, metrics, t0Ms, atMs }: JudgeInput & { atMs: number },
+  problems: EvidenceProblem[],
+): Promise<RawSeries[] | undefined> {
+  const counter = counterOf(metrics, name);
+  if (counter === undefined) return undefined;
+  const rangeMs = Math.max(0, atMs - t0Ms) + BASELINE_MS;
+  const promql = `${counterSelector(counter, { target, facts })}[${promDuration(rangeMs)}]`;
+  const { result, partial } = await client.queryRange(promql, atMs);
+  if (partial)
+    problems.push({ gate: 'partial-response', detail: `${name}: a part of the data could not be reached` });
+  return result;
+}
+
+/**
+ * Series of the target's pods: those that are there, and those of the running revision that are gone again (what they
+ * served was served). Series without a pod label count too: a gateway counts for all pods together.
+ */
+function ofTarget(series: RawSeries[], { pods, replicaSet }: TargetPods): RawSeries[] {
+  const names = new Set(pods.map(({ name }) => name));
+  return series.filter(({ metric }) => {
+    const { pod } = metric;
+    if (pod === undefined || pod === '' || names.has(pod)) return true;
+    return (
+      replicaSet !== undefined &&
+      pod.startsWith(`${replicaSet}-`) &&
+      /^[a-z0-9]+$/.test(pod.slice(replicaSet.length + 1))
+    );
+  });
+}
+
+function startTimes({ pods }: TargetPods): Record<string, number> {
+  return Object.fromEntries(
+    pods.flatMap(({ name, startedAtMs }) => (startedAtMs === undefined ? [] : [[name, startedAtMs]])),
+  );
+}
+
+/** Guards read windows that start at T0 at the earliest: before it, the bad revision served. */
+async function checkGuards(
+  client: PrometheusClient,
+  guards: string[],
+  input: JudgeInput,
+): Promise<GuardResult[]> {
+  if (guards.length === 0) return [];
+  const expressions = Object.fromEntries(guards.map((guard, index) => [String(index), guard]));
+  const { target, facts, metrics, t0Ms } = input;
+  const context = { target, facts, metrics, expressions, steps: {}, alert: { labels: {} } };
+  const { results } = await evaluate(client, context, t0Ms);
+  return guards.map((expr, index) => {
+    const result = results[String(index)];
+    const holds = result?.known === true && typeof result.value === 'boolean' ? result.value : 'unknown';
+    return { expr, holds };
+  });
+}

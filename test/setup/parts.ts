@@ -1,0 +1,9 @@
+import type { TestProject } from 'vitest/node';
+import { lineReporter } from '../../demo/parts/line-reporter.ts';
+import { resolveParts } from '../../demo/parts/resolve-parts.ts';
+import './provided.ts';
+
+export default async function setup(project: TestProject): Promise<void> {
+  const parts = await resolveParts(['temporal-test-server'], { report: lineReporter(process.stderr) });
+  project.provide('testServer', parts['temporal-test-server']);
+}

@@ -1,0 +1,220 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ApplicationFailure } from '@temporalio/common';
+import * as messages from '../../workflows/messages.ts';
+import { type Harness, startHarness } from './harness.ts';
+import { World } from './world.ts';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await startHarness();
+});
+afterAll(() => harness?.close());
+
+const waitsForApproval = (view: { pendingApprovals: unknown[] }) => view.pendingApprovals.length === 1;
+
+describe('an incident', () => {
+  it('runs the shipped runbook from alert to closed once a person approves', async () => {
+    const world = new World();
+    await harness.run(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      const waiting = await incident.until('waiting for approval', waitsForApproval);
+      expect(waiting.state).toBe('contained');
+      expect(waiting.severity).toBe('SEV1');
+      expect(world.pages.map((page) => page.role).sort()).toEqual(['ml-oncall', 'security-oncall']);
+      expect(world.rollouts).toBe(0);
+      await incident.approve(incident.signed(waiting, 'maria'));
+      await incident.until('mitigated', (view) => view.state === 'mitigated');
+      expect(world.breakers.map((breaker) => breaker.state)).toEqual(['open', 'half-open', 'closed']);
+      await incident.send({ ...alert, status: 'resolved' });
+      const closed = await incident.until('closed', (view) => view.state === 'closed');
+      expect(closed.outcome).toBe('recovered');
+      expect(closed.steps.map((step) => `${step.id} ${step.status}`)).toEqual(
+        ['page', 'divert', 'snapshot', 'changes', 'ticket', 'sample', 'rollback', 'verify', 'restore', 'postmortem'].map(
+          (id) => `${id} succeeded`,
+        ),
+      );
+      expect(world.rollouts).toBe(1);
+      expect(world.postmortems).toEqual([true, false]);
+      const seqs = closed.timeline.map((entry) => entry.seq);
+      expect(seqs).toEqual(seqs.map((_, index) => index + 1));
+      await incident.handle.result();
+      expect(world.recorded.size).toBeGreaterThanOrEqual(closed.timeline.length);
+      expect(world.pageUpdates).toContain('ml-oncall resolve');
+    });
+  });
+
+  it('changes nothing in observe mode and says what it would have done', async () => {
+    const world = new World();
+    world.facts = { ...world.facts, mode: 'observe' };
+    await harness.run(world, async (incident) => {
+      await incident.send(incident.alert());
+      const view = await incident.until('done', (candidate) => candidate.steps.every((step) => step.endedAtMs !== undefined));
+      expect(view.steps.filter((step) => step.status === 'would-have').map((step) => step.id)).toEqual([
+        'divert',
+        'rollback',
+        'verify',
+        'restore',
+      ]);
+      expect(world.breakers).toEqual([]);
+      expect(world.rollouts).toBe(0);
+      expect(view.state).not.toBe('resolved');
+    });
+  });
+
+  it('stays contained and needs a human when the approver says no', async () => {
+    const world = new World();
+    await harness.run(world, async (incident) => {
+      await incident.send(incident.alert());
+      const waiting = await incident.until('waiting', waitsForApproval);
+      await incident.reject(incident.signed(waiting, 'maria', { decision: 'reject', reason: 'not the model' }));
+      const view = await incident.until('needs human', (candidate) => candidate.steps.every((step) => step.endedAtMs !== undefined));
+      expect(view.state).toBe('needs-human');
+      expect(view.outcome).toBe('rejected');
+      expect(view.breaker?.state).toBe('open');
+      expect(world.rollouts).toBe(0);
+      expect(view.steps.find((step) => step.id === 'verify')?.status).toBe('skipped');
+    });
+  });
+
+  it.each([
+    ['not-recovered', 'not-recovered'],
+    ['undecided', 'insufficient-evidence'],
+  ] as const)('takes the share back and pages the commander when the verdict is %s', async (found, outcome) => {
+    const world = new World();
+    world.verdicts = [found];
+    await harness.run(world, async (incident) => {
+      await incident.send(incident.alert());
+      const waiting = await incident.until('waiting', waitsForApproval);
+      await incident.approve(incident.signed(waiting, 'maria'));
+      const view = await incident.until('needs human', (candidate) => candidate.state === 'needs-human');
+      expect(view.outcome).toBe(outcome);
+      await incident.until('commander paged', () => world.pages.some((page) => page.role === 'commander'));
+      expect(world.breakers.map((breaker) => breaker.state)).toEqual(['open', 'half-open', 'open']);
+      expect(view.milestones.restored).toBeUndefined();
+    });
+  });
+
+  it('does not let traffic back when the rolled back pods never become ready', async () => {
+    const world = new World();
+    world.rolloutOutcome = 'deadline';
+    await harness.run(world, async (incident) => {
+      await incident.send(incident.alert());
+      const waiting = await incident.until('waiting', waitsForApproval);
+      await incident.approve(incident.signed(waiting, 'maria'));
+      const view = await incident.until('needs human', (candidate) => candidate.state === 'needs-human');
+      expect(view.outcome).toBe('not-recovered');
+      expect(world.breakers.map((breaker) => breaker.state)).toEqual(['open']);
+    });
+  });
+
+  it('makes a fresh plan and asks again when the target changed after the approval', async () => {
+    const world = new World();
+    let drifted = false;
+    world.beforeApply = () => {
+      if (drifted) return;
+      drifted = true;
+      world.planVersion = 2;
+      throw ApplicationFailure.nonRetryable('the template changed', 'PreconditionFailed');
+    };
+    await harness.run(world, async (incident) => {
+      await incident.send(incident.alert());
+      const first = await incident.until('waiting', waitsForApproval);
+      await incident.approve(incident.signed(first, 'maria'));
+      const second = await incident.until('asked again', (view) => view.pendingApprovals[0]?.planHash === 'plan-2');
+      expect(world.rollouts).toBe(0);
+      await expect(incident.approve(incident.signed(first, 'maria'))).rejects.toThrow();
+      await incident.approve(incident.signed(second, 'maria'));
+      await incident.until('mitigated', (view) => view.state === 'mitigated');
+      expect(world.rollouts).toBe(1);
+    });
+  });
+
+  it('refuses decisions about another plan, another person, or given twice', async () => {
+    const world = new World();
+    await harness.run(world, async (incident) => {
+      await incident.send(incident.alert());
+      const waiting = await incident.until('waiting', waitsForApproval);
+      await expect(incident.approve(incident.signed(waiting, 'maria', { planHash: 'other' }))).rejects.toThrow();
+      await expect(incident.approve(incident.signed(waiting, 'maria', { incidentId: 'inc-other' }))).rejects.toThrow();
+      await expect(incident.approve(incident.signed(waiting, 'maria'), 'eve')).rejects.toThrow();
+      await expect(incident.approve(incident.signed(waiting, 'maria', { decision: 'reject' }))).rejects.toThrow();
+      expect((await incident.view()).pendingApprovals[0]?.approvedBy).toEqual([]);
+    });
+  });
+
+  it('pages the commander when nobody decides in time, and keeps asking', async () => {
+    const world = new World();
+    await harness.run(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.until('waiting', waitsForApproval);
+      await incident.until('escalated', () => world.pages.some((page) => page.dedupKey.includes('approval-rollback')));
+      expect((await incident.view()).pendingApprovals).toHaveLength(1);
+    });
+  });
+
+  it('is one incident when its alert resolves and fires again', async () => {
+    const world = new World();
+    await harness.run(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      const before = await incident.until('waiting', waitsForApproval);
+      await incident.send({ ...alert, status: 'resolved' });
+      await incident.send(alert);
+      const after = await incident.until('firing again', (view) => view.alerts[0]?.deliveries === 3);
+      expect(after.incidentId).toBe(before.incidentId);
+      expect(world.pages).toHaveLength(2);
+      expect(world.tickets).toBe(1);
+    });
+  });
+
+  it('starts another round when an alert fires anew after mitigation', async () => {
+    const world = new World();
+    await harness.run(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
+      await incident.until('mitigated', (view) => view.state === 'mitigated');
+      await incident.send({ ...alert, status: 'resolved' });
+      await incident.send(alert);
+      const again = await incident.until('waiting again', waitsForApproval);
+      expect(again.milestones.recovered).toBeUndefined();
+      expect(world.tickets).toBe(1);
+    });
+  });
+
+  it('opens a linked incident for an alert that fires anew after closing, and only counts one that never stopped', async () => {
+    const world = new World();
+    await harness.run(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      const first = await incident.until('waiting', waitsForApproval);
+      await incident.handle.executeUpdate(messages.resolveUpdate, {
+        args: [{ actor: { person: 'maria', via: 'api' }, reason: 'handled by hand' }],
+      });
+      await incident.until('closed', (view) => view.state === 'closed');
+      await incident.send(alert);
+      const told = await incident.until('told', (view) => view.timeline.some((entry) => entry.text.includes('still firing')));
+      expect(told.incidentId).toBe(first.incidentId);
+      await incident.send(incident.alert());
+      const linked = await incident.until('a new incident', (view) => view.incidentId !== first.incidentId);
+      expect(linked.predecessorId).toBe(first.incidentId);
+      expect(linked.state).not.toBe('closed');
+    });
+  });
+
+  it('pages and needs a human, and changes nothing, when the labels name no usable target', async () => {
+    const world = new World();
+    await harness.run(
+      world,
+      async (incident) => {
+        await incident.send(incident.alert());
+        const view = await incident.until('needs human', (candidate) => candidate.milestones.paged !== undefined);
+        expect(view.state).toBe('needs-human');
+        expect(world.breakers).toEqual([]);
+        expect(view.steps.find((step) => step.id === 'rollback')?.status).not.toBe('succeeded');
+      },
+      { target: { ok: false, reason: 'namespace kube-system is not in the configuration' } },
+    );
+  });
+});

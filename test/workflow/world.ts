@@ -1,0 +1,213 @@
+/**
+ * The world as the workflows see it: activities with state, scripted by a test. Only for what skipped time is needed for
+ * (days of waiting, deadlines); everything that can run against real servers is tested there.
+ */
+import type {
+  ChatActivities,
+  KubernetesActivities,
+  MeasurementActivities,
+  PagingActivities,
+  RecordActivities,
+  SampleActivities,
+  SignalingActivities,
+  TicketActivities,
+  TrafficActivities,
+} from '../../activities/contract.ts';
+import type { Breaker } from '../../domain/breaker.ts';
+import type { RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
+import type { Target, TargetFacts } from '../../domain/target.ts';
+import type { Verdict } from '../../domain/verification/types.ts';
+
+export type AllActivities = ChatActivities &
+  KubernetesActivities &
+  MeasurementActivities &
+  PagingActivities &
+  RecordActivities &
+  SampleActivities &
+  SignalingActivities &
+  TicketActivities &
+  TrafficActivities;
+
+export const TARGET: Target = { cluster: 'local', namespace: 'ai', kind: 'Deployment', name: 'llm-api' };
+
+function revision(number: number, image: string): RevisionSummary {
+  return {
+    revision: number,
+    replicaSet: `llm-api-${number}`,
+    images: [image],
+    digests: [],
+    templateHash: `template-${image}`,
+    createdAt: '2026-01-01T00:00:00Z',
+    replicas: 2,
+    barrier: false,
+  };
+}
+
+export function verdict(outcome: Verdict['outcome']): Verdict {
+  return {
+    outcome,
+    gates: outcome === 'undecided' ? [{ name: 'no-classified-outputs', ok: false, detail: 'none' }] : [],
+    harmful: outcome === 'not-recovered' ? 90 : 0,
+    classified: outcome === 'undecided' ? 0 : 900,
+    denominator: 'classified',
+    requests: 900,
+    effective: { harmful: 0, classified: 900 },
+    designEffect: 1,
+    interval: [0, 0.01],
+    intervalConfidence: 0.98,
+    threshold: 0.01,
+    confidence: 0.99,
+    evidenceLog10: { recovered: 2, notRecovered: 0, needed: 2 },
+    blocks: 10,
+    observedMs: 10_000,
+  };
+}
+
+export class World {
+  harmRate: number | undefined = 0.12;
+  facts: TargetFacts = { exists: true, mode: 'approve', images: ['llm:v2'], revision: 2, replicas: 2, owner: 'ml@example.com' };
+  running = revision(2, 'llm:v2');
+  previous = revision(1, 'llm:v1');
+  verdicts: Verdict['outcome'][] = ['undecided', 'recovered'];
+  breakers: Breaker[] = [];
+  projectedBy: string | undefined;
+  rollouts = 0;
+  rolloutOutcome: 'complete' | 'deadline' = 'complete';
+  /** Called by the activity that patches; throws to simulate drift. */
+  beforeApply: () => void = () => undefined;
+  planVersion = 1;
+  pages: { role: string; dedupKey: string }[] = [];
+  pageUpdates: string[] = [];
+  tickets = 0;
+  comments: string[] = [];
+  postmortems: boolean[] = [];
+  recorded = new Map<number, string>();
+
+  activities(signalTarget: SignalingActivities): AllActivities {
+    const world = this;
+    return {
+      ...signalTarget,
+      async evaluate({ expressions }) {
+        const known = world.harmRate !== undefined;
+        const results = Object.fromEntries(
+          Object.entries(expressions).map(([name, text]) => [
+            name,
+            !known
+              ? ({ known: false, reason: 'no data' } as const)
+              : text.includes('SEV')
+                ? ({ known: true, value: (world.harmRate ?? 0) > 0.05 ? 'SEV1' : 'SEV2' } as const)
+                : ({ known: true, value: (world.harmRate ?? 0) > 0.05 } as const),
+          ]),
+        );
+        return { results, evidence: { harmRate: { value: world.harmRate, promql: 'x', atMs: Date.now() } } };
+      },
+      async readMeasurementClock() {
+        return { nowMs: Date.now(), scrapeIntervalMs: 1_000 };
+      },
+      async judgeRecovery() {
+        const next = world.verdicts.length > 1 ? world.verdicts.shift() : world.verdicts[0];
+        return verdict(next ?? 'undecided');
+      },
+      async awaitDiverted() {
+        return { effect: 'measured', atMs: Date.now(), detail: 'no requests in the last scrapes' };
+      },
+      async readTarget() {
+        return world.facts;
+      },
+      async takeSnapshot() {
+        return {
+          uid: 'uid-1',
+          revision: world.running.revision,
+          images: world.running.images,
+          digests: [],
+          templateHash: world.running.templateHash,
+          configHashes: {},
+          history: [],
+        };
+      },
+      async listChanges() {
+        return { changes: [{ atMs: 0, what: 'rollout of revision 2' }] };
+      },
+      async planRollback({ target, to, approval }) {
+        const plan: RollbackPlan = {
+          target,
+          uid: 'uid-1',
+          from: world.running,
+          to: world.previous,
+          requested: to,
+          diff: '-v2 +v1',
+          warnings: [],
+          owners: [],
+          history: [world.running, world.previous],
+          approval,
+          hash: `plan-${world.planVersion}`,
+        };
+        return { plan };
+      },
+      async applyRollback({ plan, decisions }) {
+        world.beforeApply();
+        world.rollouts++;
+        world.running = { ...plan.to, revision: 3 };
+        return {
+          result: 'patched',
+          generation: 3,
+          revision: 3,
+          approvedBy: decisions.map((signed) => signed.decision.person),
+        };
+      },
+      async awaitRollout() {
+        return {
+          outcome: world.rolloutOutcome,
+          detail: world.rolloutOutcome === 'complete' ? 'ready' : '0 of 2 pods became ready',
+          readyReplicas: world.rolloutOutcome === 'complete' ? 2 : 0,
+          wantedReplicas: 2,
+          seconds: 3,
+        };
+      },
+      async checkFallback() {
+        return { problems: [] };
+      },
+      async projectBreaker({ breaker, commandId }) {
+        world.breakers.push(breaker);
+        world.projectedBy = commandId;
+        return { changed: true, resourceVersion: '1' };
+      },
+      async readBreaker() {
+        return { breaker: world.breakers.at(-1), commandId: world.projectedBy };
+      },
+      async sendPage({ role, dedupKey }) {
+        world.pages.push({ role, dedupKey });
+        return { accepted: { channel: 'pagerduty', atMs: Date.now(), reference: dedupKey } };
+      },
+      async updatePage({ role, action }) {
+        world.pageUpdates.push(`${role} ${action}`);
+        return { updated: ['pagerduty'] };
+      },
+      async openTicket() {
+        world.tickets++;
+        return { url: 'https://github.example/issues/1', number: 1, created: true };
+      },
+      async commentTicket({ commentKey }) {
+        world.comments.push(commentKey);
+        return { url: 'https://github.example/issues/1#c' };
+      },
+      async collectSamples({ source }) {
+        return { count: 0, from: source, byCategory: {}, items: [] };
+      },
+      async publishIncident() {
+        return {};
+      },
+      async openRecord() {
+        return {};
+      },
+      async appendRecord({ entries }) {
+        for (const entry of entries) world.recorded.set(entry.seq, entry.text);
+        return { lastSeq: entries.at(-1)?.seq ?? 0 };
+      },
+      async writePostmortem({ draft }) {
+        world.postmortems.push(draft);
+        return { actionItems: [], sha256: 'x' };
+      },
+    };
+  }
+}

@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto';
+import type { DecisionAttempt, RecordsStore } from '../../activities/records/store.ts';
+import { EdgeError } from '../errors.ts';
+import type { EdgeMetrics } from '../metrics.ts';
+
+/** Longest reason or incident text that is kept of an attempt. */
+const MAX_REASON = 500;
+
+export type Attempt = Omit<DecisionAttempt, 'id' | 'atMs'>;
+export type RecordAttempt = (attempt: Attempt) => Promise<void>;
+
+/**
+ * Writes down that somebody tried, before anything is sent. Where the records do not take it, nothing may be sent.
+ * @throws EdgeError records_unavailable.
+ */
+export function createAttemptRecorder(deps: {
+  records: Pick<RecordsStore, 'recordAttempt'>;
+  metrics: EdgeMetrics;
+  now: () => number;
+}): RecordAttempt {
+  return async (attempt) => {
+    deps.metrics.actions.inc({ action: attempt.decision, verdict: attempt.verdict, via: attempt.via });
+    try {
+      await deps.records.recordAttempt({
+        ...attempt,
+        ...(attempt.reason === undefined ? {} : { reason: attempt.reason.slice(0, MAX_REASON).toWellFormed() }),
+        id: randomUUID(),
+        atMs: deps.now(),
+      });
+    } catch (error) {
+      throw new EdgeError('records_unavailable', 'The attempt could not be recorded, so nothing was sent.', {
+        cause: error,
+        retryAfterSeconds: 2,
+      });
+    }
+  };
+}

@@ -1,0 +1,186 @@
+import type { RecordsStore } from '../../activities/records/store.ts';
+import type { Decision } from '../../domain/decision.ts';
+import type { IncidentView, PendingApproval } from '../../domain/incident.ts';
+import { approveUpdate, rejectUpdate } from '../../workflows/messages.ts';
+import type { Access, Person } from '../access/access.ts';
+import { type DecisionSigner, updateIdOf } from '../decisions/sign.ts';
+import { EdgeError } from '../errors.ts';
+import type { IncidentGateway } from '../gateway/types.ts';
+import type { RecordAttempt } from './attempts.ts';
+import { fromRecords, type IncidentReader, temporalUnavailable } from './reader.ts';
+import { sendUpdate } from './send.ts';
+
+/** Digits of a plan's hash that tell two plans of one incident apart for certain: 48 bits. */
+export const SHORTEST_PLAN_HASH = 12;
+
+export interface DecideDeps {
+  gateway: IncidentGateway;
+  reader: IncidentReader;
+  access: Access;
+  signer: DecisionSigner;
+  records: Pick<RecordsStore, 'attempts'>;
+  recordAttempt: RecordAttempt;
+  now: () => number;
+  sendDeadlineMs?: number;
+}
+
+export interface DecideInput {
+  person: Person;
+  via: Decision['via'];
+  decision: Decision['decision'];
+  /** Id or unique prefix. */
+  incident: string;
+  /** Absent: the only step that waits. */
+  step?: string | undefined;
+  /**
+   * Hash of the plan that the person has read, or at least its first 12 digits. Only a rejection may leave it out: saying no
+   * to whatever waits is safe.
+   */
+  planHash?: string | undefined;
+  reason?: string | undefined;
+}
+
+export interface DecideResult {
+  message: string;
+  incidentId: string;
+  step: string;
+  planHash: string;
+  /** The same person had decided the same before: nothing new was sent. */
+  duplicate: boolean;
+}
+
+/**
+ * The one way of an approval or rejection from a person to an incident, for every edge: read what waits, check the
+ * person, record the attempt (also one that is denied, invalid or a duplicate), sign, send.
+ * @throws EdgeError.
+ */
+export async function decide(deps: DecideDeps, input: DecideInput): Promise<DecideResult> {
+  const { person, decision, via } = input;
+  let attempted = { incident: input.incident.slice(0, 64), step: input.step, planHash: input.planHash };
+  const record = (verdict: 'accepted' | 'denied' | 'duplicate' | 'invalid', reason: string | undefined) =>
+    deps.recordAttempt({ ...attempted, person: person.id, decision, via, verdict, reason });
+  const refuse = async (verdict: 'denied' | 'invalid', error: EdgeError): Promise<never> => {
+    await record(verdict, error.message);
+    throw error;
+  };
+
+  const view = await readLive(deps.reader, input.incident).catch((error: unknown) =>
+    error instanceof EdgeError ? refuse('invalid', error) : Promise.reject(error),
+  );
+  const incidentId = view.incidentId;
+  attempted = { ...attempted, incident: incidentId };
+  const again = (step: string, planHash: string): DecideResult => ({
+    message: `${person.id} has already decided this: ${decision} for step ${step} was recorded before.`,
+    incidentId,
+    step,
+    planHash,
+    duplicate: true,
+  });
+
+  const waiting = findWaiting(view, input.step);
+  if (waiting instanceof EdgeError) {
+    const before = await earlierDecision(deps.records, incidentId, input);
+    if (before === undefined) return refuse('invalid', waiting);
+    attempted = { ...attempted, ...before };
+    await record('duplicate', 'decided before; nothing waits any more');
+    return again(before.step, before.planHash);
+  }
+  const { step, planHash } = waiting;
+  attempted = { ...attempted, step };
+
+  const permission = deps.access.may(person, decision, { groups: waiting.groups });
+  if (!permission.allowed) return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
+  if (!namesPlan(input, planHash)) {
+    return refuse('invalid', new EdgeError('plan_changed', `Step ${step} waits for a decision on another plan.`));
+  }
+  attempted = { ...attempted, planHash };
+  if (decision === 'approve' && waiting.approvedBy.includes(person.id)) {
+    await record('duplicate', 'approved before');
+    return again(step, planHash);
+  }
+
+  await record('accepted', input.reason);
+  const issuedAtMs = deps.now();
+  const signed = deps.signer.sign({
+    decision,
+    incidentId,
+    step,
+    planHash,
+    person: person.id,
+    groups: [...(deps.access.person(person.id)?.groups ?? person.groups)],
+    ...(input.reason === undefined ? {} : { reason: input.reason }),
+    issuedAtMs,
+    expiresAtMs: issuedAtMs + deps.access.decisionTtlMs,
+    accessVersion: deps.access.accessVersion,
+    via,
+  });
+  try {
+    const { message } = await sendUpdate(
+      deps.gateway,
+      {
+        workflowId: view.workflowId,
+        name: (decision === 'approve' ? approveUpdate : rejectUpdate).name,
+        updateId: updateIdOf(step, planHash, person.id, decision, waiting.requestedAtMs),
+        argument: { actor: { person: person.id, via }, signed },
+      },
+      deps.sendDeadlineMs === undefined ? {} : { deadlineMs: deps.sendDeadlineMs },
+    );
+    return { message, incidentId, step, planHash, duplicate: false };
+  } catch (error) {
+    // The record says accepted by the edge; what the incident then made of it is told as well, as far as that goes.
+    if (error instanceof EdgeError && error.code !== 'outcome_unknown') {
+      await record('invalid', `the incident refused it: ${error.message}`).catch(() => undefined);
+    }
+    throw error;
+  }
+}
+
+/** @throws EdgeError when it does not run, or when it cannot be known whether it runs. */
+export async function readLive(reader: IncidentReader, incident: string): Promise<IncidentView> {
+  const found = await reader.read(incident);
+  if (found.source === 'live') return found.view;
+  if (found.note !== undefined) throw temporalUnavailable(found.note);
+  throw new EdgeError('incident_ended', 'The incident is over, so nothing can be decided on it any more.');
+}
+
+/** The approval that waits for this step, or for the only step that waits. */
+export function findWaiting(view: IncidentView, step: string | undefined): PendingApproval | EdgeError {
+  const pending = view.pendingApprovals;
+  if (step !== undefined) {
+    return pending.find((one) => one.step === step) ?? new EdgeError('nothing_waiting', `Step ${step} does not wait for a decision.`);
+  }
+  const [only, ...others] = pending;
+  if (only === undefined) return new EdgeError('nothing_waiting', 'No step waits for a decision.');
+  if (others.length > 0) {
+    const steps = pending.map((one) => one.step).join(', ');
+    return new EdgeError('invalid_request', `Several steps wait for a decision: ${steps}.`, { hint: 'Name the step.' });
+  }
+  return only;
+}
+
+/** The step for which this person has made this very decision before, with success as far as the edge knows. */
+async function earlierDecision(
+  records: Pick<RecordsStore, 'attempts'>,
+  incidentId: string,
+  input: DecideInput,
+): Promise<{ step: string; planHash: string } | undefined> {
+  const attempts = await fromRecords(() => records.attempts(incidentId));
+  const same = attempts.filter(
+    (attempt) =>
+      attempt.person === input.person.id &&
+      attempt.decision === input.decision &&
+      attempt.planHash !== undefined &&
+      namesPlan(input, attempt.planHash) &&
+      (input.step === undefined || attempt.step === input.step),
+  );
+  // The last word counts: accepted by the edge and refused by the incident is no decision.
+  const last = same.filter(({ verdict }) => verdict === 'accepted' || verdict === 'invalid').at(-1);
+  if (last?.verdict !== 'accepted' || last.step === undefined || last.planHash === undefined) return undefined;
+  return { step: last.step, planHash: last.planHash };
+}
+
+/** Whether the person means this plan. */
+function namesPlan({ decision, planHash }: DecideInput, waitingHash: string): boolean {
+  if (planHash === undefined) return decision === 'reject';
+  return planHash.length >= SHORTEST_PLAN_HASH && waitingHash.startsWith(planHash);
+}

@@ -1,0 +1,365 @@
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RecordsStore } from '../../activities/records/store.ts';
+import type { SignedDecision } from '../../domain/decision.ts';
+import { GatewayError } from '../gateway/types.ts';
+import { createTestEdge, openTestRecords, SLACK } from '../test-support/edge.ts';
+import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../test-support/incident.ts';
+import type { RecordingGateway } from '../test-support/recording-gateway.ts';
+
+/** Slack's side: takes what is sent to a response_url, and answers chat.postEphemeral. */
+class SlackSide {
+  readonly #server: Server;
+  readonly received: { path: string; body: Record<string, unknown> }[] = [];
+  #waiting: (() => void)[] = [];
+  refuseResponses = false;
+
+  constructor() {
+    this.#server = createServer(async (request, response) => {
+      let text = '';
+      for await (const chunk of request) text += chunk;
+      const path = request.url ?? '';
+      const json = (request.headers['content-type'] ?? '').includes('json');
+      this.received.push({ path, body: json ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text)) });
+      response.statusCode = this.refuseResponses && path.startsWith('/respond') ? 404 : 200;
+      response.setHeader('content-type', 'application/json').end('{"ok":true}');
+      for (const wake of this.#waiting.splice(0)) wake();
+    });
+  }
+  async start() {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+  }
+  get origin() {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+  /** The first message with this text, now or later. */
+  async message(text: string | RegExp): Promise<{ path: string; body: Record<string, unknown> }> {
+    for (;;) {
+      const found = this.received.find(({ body }) => String(body['text']).match(text));
+      if (found) return found;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+  stop() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+const NOW = Date.UTC(2026, 2, 1, 10, 2);
+let records: RecordsStore;
+let closeRecords: () => Promise<void>;
+let slack: SlackSide;
+let app: FastifyInstance;
+let gateway: RecordingGateway;
+let log: string[];
+
+beforeAll(async () => {
+  ({ records, close: closeRecords } = await openTestRecords());
+});
+afterAll(() => closeRecords());
+beforeEach(async () => {
+  slack = new SlackSide();
+  await slack.start();
+  ({ app, gateway, log } = await createTestEdge({
+    records,
+    now: () => NOW,
+    slack: { ...SLACK, apiUrl: `${slack.origin}/api/` },
+  }));
+  gateway.views.set(viewOf().workflowId, viewOf());
+});
+afterEach(async () => {
+  await app.close();
+  slack.stop();
+});
+
+interface Sending {
+  secret?: string;
+  atMs?: number;
+  signature?: string;
+  tamper?: string;
+}
+/** Sends a form as Slack does: HMAC over version, time and raw body. */
+function send(path: string, form: Record<string, string>, how: Sending = {}) {
+  const body = new URLSearchParams(form).toString();
+  const timestamp = String(Math.floor((how.atMs ?? NOW) / 1_000));
+  const hmac = createHmac('sha256', how.secret ?? SLACK.signingSecrets[0] ?? '');
+  return app.inject({
+    method: 'POST',
+    url: `/webhooks/slack/${path}`,
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      'x-slack-request-timestamp': timestamp,
+      'x-slack-signature': how.signature ?? `v0=${hmac.update(`v0:${timestamp}:${body}`).digest('hex')}`,
+    },
+    payload: body + (how.tamper ?? ''),
+  });
+}
+function command(text: string, change: Record<string, string> = {}, how?: Sending) {
+  return send(
+    'commands',
+    {
+      token: 'unused',
+      team_id: SLACK.teamId,
+      team_domain: 'example',
+      channel_id: 'C0INC',
+      channel_name: 'incidents',
+      user_id: 'U0MARA',
+      user_name: 'mara',
+      command: '/firebreak',
+      text,
+      api_app_id: 'A0',
+      is_enterprise_install: 'false',
+      response_url: `${slack.origin}/respond/1`,
+      trigger_id: '1.2',
+      ...change,
+    },
+    how,
+  );
+}
+function press(actionId: string, value: unknown, change: Record<string, unknown> = {}, how?: Sending) {
+  const payload = {
+    type: 'block_actions',
+    team: { id: SLACK.teamId, domain: 'example' },
+    user: { id: 'U0MARA', username: 'mara', team_id: SLACK.teamId },
+    api_app_id: 'A0',
+    container: { type: 'message', message_ts: '1.1', channel_id: 'C0INC' },
+    channel: { id: 'C0INC', name: 'incidents' },
+    trigger_id: '1.2',
+    response_url: `${slack.origin}/respond/2`,
+    actions: [
+      {
+        type: 'button',
+        action_id: actionId,
+        block_id: 'b',
+        text: { type: 'plain_text', text: 'Approve' },
+        value: typeof value === 'string' ? value : JSON.stringify(value),
+        action_ts: '1.1',
+      },
+    ],
+    ...change,
+  };
+  return send('interactions', { payload: JSON.stringify(payload) }, how);
+}
+const button = { incidentId: INCIDENT_ID, step: 'rollback', planHash: PLAN_HASH };
+const attempts = async () => (await records.attempts(INCIDENT_ID)).length;
+
+describe('requests that Slack did not sign just now', () => {
+  const forged: [string, Sending][] = [
+    ['signed with another secret', { secret: 'somebody-else' }],
+    ['with a signature that is none', { signature: 'v0=abc' }],
+    ['of another version', { signature: `v1=${'a'.repeat(64)}` }],
+    ['whose body was changed', { tamper: '&text=approve' }],
+    ['replayed after 6 minutes', { atMs: NOW - 6 * 60_000 }],
+    ['from 6 minutes ahead', { atMs: NOW + 6 * 60_000 }],
+  ];
+  it.each(forged)('%s are refused', async (_name, how) => {
+    for (const response of [await command('list', {}, how), await press('firebreak_approve', button, {}, how)]) {
+      expect(response.statusCode).toBe(401);
+      expect(response.json().error.code).toBe('unauthenticated');
+    }
+    expect(gateway.updates).toEqual([]);
+    expect(slack.received).toEqual([]);
+  });
+
+  it('may be 4 minutes old, and signed with the secret that is being rotated out', async () => {
+    const how = { atMs: NOW - 4 * 60_000, secret: SLACK.signingSecrets[1] ?? '' };
+    expect((await command('help', {}, how)).statusCode).toBe(200);
+  });
+});
+
+describe('who may', () => {
+  it('people of another workspace are told so and nothing else happens', async () => {
+    const responses = [
+      await command(`ack ${INCIDENT_ID}`, { team_id: 'T0OTHER' }),
+      await press('firebreak_approve', button, { team: { id: 'T0OTHER' } }),
+      // A guest from another company in a shared channel.
+      await press('firebreak_approve', button, { user: { id: 'U0MARA', team_id: 'T0OTHER' } }),
+    ];
+    for (const response of responses) {
+      expect(response.statusCode).toBe(200);
+      expect(response.json().text).toContain('this workspace is not the one');
+    }
+    expect(gateway.updates).toEqual([]);
+  });
+
+  it('somebody who is nobody in the access file is told how to become somebody, and recorded', async () => {
+    const before = await attempts();
+    await press('firebreak_approve', button, { user: { id: 'U0STRANGER', team_id: SLACK.teamId } });
+    const { body } = await slack.message(/nobody in the access file/);
+    expect(body).toMatchObject({ response_type: 'ephemeral', replace_original: false });
+    expect(body['text']).toContain('U0STRANGER');
+    const [attempt] = (await records.attempts(INCIDENT_ID)).slice(before);
+    expect(attempt).toMatchObject({ decision: 'approve', verdict: 'denied', via: 'slack', planHash: PLAN_HASH });
+    expect(attempt?.person).toBeUndefined();
+    expect(gateway.updates).toEqual([]);
+  });
+
+  it('somebody of the access file who may not is refused and recorded', async () => {
+    const before = await attempts();
+    await command(`resolve ${INCIDENT_ID} done`, { user_id: 'U0VIC' });
+    await slack.message(/Not allowed/);
+    expect((await records.attempts(INCIDENT_ID)).slice(before)).toMatchObject([{ person: 'vic', decision: 'resolve', verdict: 'denied' }]);
+  });
+});
+
+describe('the approve button', () => {
+  it('is answered at once, decides on exactly its plan, and only then says so', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gateway.gate = promise;
+    const response = await press('firebreak_approve', button);
+    expect(response.statusCode).toBe(200);
+    await slack.message(/Recording your decision/);
+    expect(gateway.updates).toEqual([]);
+    gateway.answer = () => ({ message: 'Approved by mara: rolling back' });
+    resolve();
+    await slack.message(/Approved by mara: rolling back/);
+    const { signed, actor } = gateway.updates[0]?.argument as { signed: SignedDecision; actor: object };
+    expect(actor).toEqual({ person: 'mara', via: 'slack' });
+    expect(signed.decision).toMatchObject({ person: 'mara', via: 'slack', planHash: PLAN_HASH, step: 'rollback' });
+  });
+
+  it('of a plan that has been replaced approves nothing', async () => {
+    await press('firebreak_approve', { ...button, planHash: 'b'.repeat(64) });
+    await slack.message(/waits for a decision on another plan/);
+    expect(gateway.updates).toEqual([]);
+  });
+
+  it.each([['not json'], ['{}'], [`{"incidentId":"${INCIDENT_ID}"}`], ['[]']])('with the value %s approves nothing', async (value) => {
+    await press('firebreak_approve', value);
+    await slack.message(/not one that this version|another plan/);
+    expect(gateway.updates).toEqual([]);
+  });
+
+  it('pressed twice at once is one update', async () => {
+    await Promise.all([press('firebreak_approve', button), press('firebreak_approve', button)]);
+    await app.close();
+    expect(new Set(gateway.updates.map(({ updateId }) => updateId)).size).toBe(1);
+  });
+
+  it('is waited for when the server stops', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gateway.gate = promise;
+    await press('firebreak_approve', button);
+    const closing = app.close();
+    resolve();
+    await closing;
+    expect(gateway.updates).toHaveLength(1);
+  });
+
+  it('tells by a message when its response_url is gone', async () => {
+    slack.refuseResponses = true;
+    await press('firebreak_acknowledge', { incidentId: INCIDENT_ID });
+    for (;;) {
+      const posted = slack.received.find(({ path }) => path === '/api/chat.postEphemeral');
+      if (posted) {
+        expect(posted.body).toMatchObject({ channel: 'C0INC', user: 'U0MARA', text: 'acknowledge recorded' });
+        break;
+      }
+      await new Promise(setImmediate);
+    }
+  });
+
+  it('never makes us speak to a host that is not Slack', async () => {
+    const elsewhere = new SlackSide();
+    await elsewhere.start();
+    await press('firebreak_reject', button, { response_url: `${elsewhere.origin}/respond/3` });
+    await app.close();
+    expect(gateway.updates).toHaveLength(1);
+    expect(elsewhere.received).toEqual([]);
+    expect(slack.received.map(({ path }) => path)).toContain('/api/chat.postEphemeral');
+    elsewhere.stop();
+  });
+
+  it('other buttons (links) are answered and do nothing', async () => {
+    const response = await press('open_link', 'x');
+    expect(response.statusCode).toBe(200);
+    expect(response.body).toBe('');
+  });
+});
+
+describe('the slash command', () => {
+  it.each(['', 'help', 'dance', 'status', `reject ${INCIDENT_ID}`])('%j gives help in the answer itself', async (text) => {
+    const response = await command(text);
+    expect(response.json()).toMatchObject({ response_type: 'ephemeral' });
+    expect(response.json().text).toContain('/firebreak approve ID');
+    expect(slack.received).toEqual([]);
+  });
+
+  it('list and status show text of incidents literally', async () => {
+    const view = viewOf({ title: 'Harm <!channel> & <https://evil.example|ok> *bold*\u0007' });
+    gateway.views.set(view.workflowId, view);
+    expect((await command('list')).json().text).toBe('Looking...');
+    const { body } = await slack.message(INCIDENT_ID);
+    expect(body['text']).toContain('Harm &lt;!channel&gt; &amp; &lt;https://evil.example|ok&gt; *bold*');
+    expect(JSON.stringify(body['blocks'])).not.toContain('mrkdwn');
+    await command(`status 3f9a`);
+    const status = await slack.message(/Breaker: open/);
+    expect(JSON.stringify(status.body['blocks'])).toContain('firebreak_approve');
+  });
+
+  it.each([
+    [`ack ${INCIDENT_ID}`, 'acknowledge', {}],
+    [`note ${INCIDENT_ID} looks  bad & <b>`, 'addNote', { text: 'looks bad & <b>' }],
+    [`reject 3f9a wrong revision`, 'reject', {}],
+    [`approve ${INCIDENT_ID} rollback ${PLAN_HASH.slice(0, 12)}`, 'approve', {}],
+    [`approve ${INCIDENT_ID} ${PLAN_HASH}`, 'approve', {}],
+  ])('%s', async (text, update, argument) => {
+    expect((await command(text)).json().text).toBe('Recording...');
+    await slack.message(`${update} recorded`);
+    expect(gateway.updates).toMatchObject([{ name: update, argument }]);
+  });
+
+  it('approve without a plan shows the plan with buttons for exactly it', async () => {
+    await command(`approve ${INCIDENT_ID}`);
+    const { body } = await slack.message(/Read the plan/);
+    const blocks = JSON.stringify(body['blocks']);
+    expect(blocks).toContain('ConfigMaps are not restored');
+    expect(blocks).toContain('- image: model:v2');
+    expect(blocks).toContain(JSON.stringify(JSON.stringify(button)).slice(1, -1));
+    expect(gateway.updates).toEqual([]);
+  });
+
+  it('approve with the start of another plan approves nothing', async () => {
+    await command(`approve ${INCIDENT_ID} ${'b'.repeat(12)}`);
+    await slack.message(/another plan/);
+    expect(gateway.updates).toEqual([]);
+  });
+
+  it('says what to do when several steps wait', async () => {
+    const view = viewOf({ pendingApprovals: [approvalOf(), approvalOf({ step: 'restore' })] });
+    gateway.views.set(view.workflowId, view);
+    await command(`approve ${INCIDENT_ID}`);
+    await slack.message(/Several steps wait for a decision: rollback, restore/);
+  });
+
+  it('says so when Temporal is down, and when we fail ourselves', async () => {
+    gateway.failure = new GatewayError('unavailable', 'Could not read the incident: connect ECONNREFUSED');
+    await command(`ack inc-eeeeeeeeeeee-00000009`);
+    await slack.message(/Could not read the incident/);
+    gateway.failure = undefined;
+    gateway.describe = () => {
+      throw new TypeError('boom with a secret');
+    };
+    gateway.listRunning = undefined as never;
+    await command('list');
+    await slack.message(/failed inside Firebreak/);
+    expect(JSON.stringify(slack.received)).not.toContain('boom');
+    expect(log.join('')).toContain('TypeError');
+  });
+
+  it('answers the check of our certificate', async () => {
+    expect((await send('commands', { ssl_check: '1', token: 'x' })).statusCode).toBe(200);
+  });
+
+  it('makes no call to Slack to find out who we are', async () => {
+    await command('list');
+    await slack.message(INCIDENT_ID);
+    expect(slack.received.map(({ path }) => path)).toEqual(['/respond/1']);
+  });
+});

@@ -1,0 +1,103 @@
+/** Composition of the activities: clients are built here, once, and injected. */
+import type { Client } from '@temporalio/client';
+import type {
+  ChatActivities,
+  KubernetesActivities,
+  MeasurementActivities,
+  PagingActivities,
+  RecordActivities,
+  SampleActivities,
+  SignalingActivities,
+  TicketActivities,
+  TrafficActivities,
+} from '../activities/contract.ts';
+import { createGitHubTickets } from '../activities/github/index.ts';
+import { createClusterClients, createKubernetesActivities, createPodReader } from '../activities/kubernetes/index.ts';
+import { createPagingActivities, type PagerChannel } from '../activities/paging/index.ts';
+import { createWritePostmortem } from '../activities/postmortem/write-postmortem.ts';
+import { createMeasurementActivities, createPrometheusClient, createServedBy } from '../activities/prometheus/index.ts';
+import { createRecordActivities } from '../activities/records/activities.ts';
+import type { RecordsStore } from '../activities/records/store.ts';
+import { createSampleActivities } from '../activities/samples/index.ts';
+import { createSlackChat } from '../activities/slack/index.ts';
+import { createTrafficActivities } from '../activities/traffic/index.ts';
+import type { FirebreakConfig } from './config/schema.ts';
+import { createSignalingActivities } from './signaling.ts';
+
+type Secret = (reference: string) => string;
+type Optional = (reference: string | undefined) => string | undefined;
+
+/** What runs on the main queue. */
+export type MainActivities = PagingActivities &
+  TicketActivities &
+  SampleActivities &
+  ChatActivities &
+  RecordActivities &
+  SignalingActivities;
+
+/** What runs in or beside a cluster, on the queue of that cluster. */
+export type ClusterQueueActivities = KubernetesActivities & TrafficActivities & MeasurementActivities;
+
+export function createMainActivities(
+  config: FirebreakConfig,
+  parts: { secret: Secret; records: RecordsStore; client: Client },
+): MainActivities {
+  const { secret } = parts;
+  const optional: Optional = (reference) => (reference === undefined ? undefined : secret(reference));
+  const roles: Record<string, PagerChannel[]> = {};
+  for (const [role, { channels }] of Object.entries(config.paging.roles)) {
+    roles[role] = channels.map((channel) =>
+      channel.type === 'pagerduty'
+        ? { type: channel.type, url: channel.url, routingKey: secret(channel.routingKey) }
+        : { type: channel.type, url: channel.url, bearerToken: optional(channel.bearerToken) },
+    );
+  }
+  const { github } = config.tickets;
+  const [owner = '', repo = ''] = github?.repository.split('/') ?? [];
+  const { slack } = config.chat;
+  return {
+    ...createPagingActivities({ roles }),
+    ...createGitHubTickets(github && { token: secret(github.token), owner, repo, apiUrl: github.apiUrl }),
+    ...createSampleActivities({
+      sources: Object.fromEntries(
+        Object.entries(config.samples).map(([name, source]) => [
+          name,
+          { url: source.url, bearerToken: optional(source.bearerToken) },
+        ]),
+      ),
+    }),
+    ...createSlackChat(slack && { token: secret(slack.botToken), channel: slack.channel, apiUrl: slack.apiUrl }),
+    ...createRecordActivities(parts.records),
+    writePostmortem: createWritePostmortem(parts.records),
+    ...createSignalingActivities(parts.client, config.temporal.taskQueue),
+  };
+}
+
+/** @param names the clusters whose queues this process polls: it holds no other cluster's credentials. */
+export function createClusterActivities(
+  config: FirebreakConfig,
+  names: readonly string[],
+  parts: { secret: Secret; trustedEdgeKeys: Record<string, string> },
+): ClusterQueueActivities {
+  const clusters: Record<string, ReturnType<typeof createClusterClients>> = {};
+  const prometheus: Record<string, ReturnType<typeof createPrometheusClient>> = {};
+  for (const name of names) {
+    const cluster = config.clusters[name];
+    if (!cluster) continue;
+    clusters[name] = createClusterClients(cluster);
+    prometheus[name] = createPrometheusClient({
+      url: cluster.prometheus.url,
+      bearerToken: cluster.prometheus.bearerToken === undefined ? undefined : parts.secret(cluster.prometheus.bearerToken),
+      timeoutMs: cluster.prometheus.timeout,
+    });
+  }
+  return {
+    ...createKubernetesActivities({
+      clusters,
+      trustedEdgeKeys: parts.trustedEdgeKeys,
+      servedBy: createServedBy(prometheus),
+    }),
+    ...createTrafficActivities({ clusters }),
+    ...createMeasurementActivities({ prometheus, readPods: createPodReader(clusters) }),
+  };
+}

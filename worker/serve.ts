@@ -1,0 +1,315 @@
+/** One process of Firebreak: the roles asked for, composed from the configuration. */
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import pino, { type Logger } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { openRecords } from '../activities/records/open.ts';
+import type { RecordsStore } from '../activities/records/store.ts';
+import { loadRunbooks } from '../runbooks/load.ts';
+import { formatProblems } from '../runbooks/report.ts';
+import { createAccess } from '../webhooks/access/access.ts';
+import { createDecisionSigner } from '../webhooks/decisions/sign.ts';
+import { createTemporalGateway } from '../webhooks/gateway/temporal-gateway.ts';
+import { createWebhooks } from '../webhooks/server.ts';
+import { clusterTaskQueue } from '../workflows/ids.ts';
+import { createClusterActivities, createMainActivities } from './activities.ts';
+import { workflowBundle } from './bundle.ts';
+import { lazyClient, type TemporalTarget, temporalTarget } from './clients.ts';
+import { createEncryptionCodec } from './codec/encryption-codec.ts';
+import { loadConfig, resolveSecret } from './config/load.ts';
+import type { FirebreakConfig } from './config/schema.ts';
+import { type Keys, loadOrCreateKeys } from './keys.ts';
+import { registerSearchAttributes } from './search-attributes.ts';
+
+export const ROLES = ['webhooks', 'worker', 'cluster'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface ServeOptions {
+  config: string;
+  /** Absent: every role. `cluster` polls cluster queues only. */
+  roles?: Role[];
+  /** Absent: every configured cluster. */
+  clusters?: string[];
+  insecureNoAuth?: boolean;
+  env: Record<string, string | undefined>;
+}
+
+export interface Serving {
+  /** Base URL of the HTTP server; absent without the webhooks role. */
+  url?: string;
+  /** Rejects when a part ends that should not. */
+  failed: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/** Between two attempts to reach a Temporal that is away. */
+const RECONNECT_EVERY_MS = 1_000;
+/** Activities in flight get this long when the process is asked to stop. */
+const SHUTDOWN_GRACE_MS = 10_000;
+/** Long waits (rollouts) hold a slot each; more incidents than this at once wait their turn. */
+const MAX_CONCURRENT_ACTIVITIES = 200;
+
+/** Starts the roles. @throws Error with everything that is wrong with configuration or runbooks, before anything starts. */
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const config = loadConfig(options.config);
+  const roles = new Set<Role>(options.roles ?? ROLES);
+  const logger = pino({ level: config.log.level, base: { service: 'firebreak' } }, pino.destination({ dest: 2, sync: false }));
+  const secret = (reference: string) => resolveSecret(reference, options.env);
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const keys = await loadOrCreateKeys(config.dataDir);
+  const target = temporalTarget(config.temporal, options.env);
+  const dataConverter = config.temporal.encryption ? { payloadCodecs: [createEncryptionCodec(keys.payload)] } : {};
+  const client = lazyClient(target, dataConverter);
+  const stops: (() => Promise<unknown>)[] = [];
+  const failures: Promise<never>[] = [];
+
+  const needsRecords = roles.has('webhooks') || roles.has('worker');
+  const records = needsRecords ? await openStore(config, secret) : undefined;
+  if (records) stops.push(() => records.close());
+
+  const workerState = new WorkerState();
+  if (roles.has('worker') || roles.has('cluster')) {
+    const clusterNames = options.clusters ?? Object.keys(config.clusters);
+    const run = runWorkers({ config, roles, clusterNames, keys, target, dataConverter, secret, records, client, logger, state: workerState });
+    stops.push(() => run.stop());
+    failures.push(run.failed);
+  }
+
+  let url: string | undefined;
+  if (roles.has('webhooks') && records) {
+    try {
+      const app = await startWebhooks(config, options, { keys, records, logger, secret, gateway: createTemporalGateway(client, { taskQueue: config.temporal.taskQueue }), workerState, hasWorker: roles.has('worker') });
+      url = app.url;
+      stops.push(app.stop);
+    } catch (error) {
+      for (const stop of stops.reverse()) await stop();
+      throw error;
+    }
+  }
+  logger.info({ url, roles: [...roles], temporal: target.address, namespace: target.namespace }, 'firebreak is up');
+
+  return {
+    url,
+    failed: Promise.race([...failures, new Promise<never>(() => undefined)]),
+    async stop() {
+      for (const stop of stops.reverse()) await stop();
+      await client.connection.close();
+      logger.info('firebreak has stopped');
+    },
+  };
+}
+
+function openStore(config: FirebreakConfig, secret: (reference: string) => string): Promise<RecordsStore> {
+  const { postgresUrl } = config.records;
+  return openRecords({
+    postgresUrl: postgresUrl === undefined ? undefined : secret(postgresUrl),
+    dir: path.join(config.dataDir, 'records'),
+  });
+}
+
+async function startWebhooks(
+  config: FirebreakConfig,
+  options: ServeOptions,
+  parts: {
+    keys: Keys;
+    records: RecordsStore;
+    logger: Logger;
+    secret: (reference: string) => string;
+    gateway: ReturnType<typeof createTemporalGateway>;
+    workerState: WorkerState;
+    hasWorker: boolean;
+  },
+): Promise<{ url: string; stop: () => Promise<void> }> {
+  const { secret } = parts;
+  const { runbooks, problems } = await loadRunbooks(config.runbooks.paths);
+  if (problems.length > 0) throw new Error(`the runbooks cannot be used:\n${formatProblems(problems)}`);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'firebreak_' });
+  const { alertmanager, host, port, publicUrl } = config.server;
+  const { slack } = config.chat;
+  const app = createWebhooks({
+    server: { host, publicUrl },
+    alertmanager: {
+      bearerTokens: alertmanager.bearerTokens.map(secret),
+      basic: alertmanager.basic.map(({ username, password }) => ({ username, password: secret(password) })),
+      trustedProxyCertHeader: alertmanager.trustedProxyCertHeader,
+    },
+    insecureNoAuth: options.insecureNoAuth,
+    clusters: config.clusters,
+    runbooks,
+    gateway: parts.gateway,
+    access: createAccess(config.access, Object.fromEntries(config.access.people.map(({ id, tokens }) => [id, tokens.map(secret)]))),
+    signer: createDecisionSigner(parts.keys.edge),
+    records: parts.records,
+    logger: parts.logger,
+    registry,
+    slack: slack && {
+      botToken: secret(slack.botToken),
+      signingSecrets: slack.signingSecrets.map(secret),
+      teamId: slack.teamId,
+      apiUrl: slack.apiUrl,
+    },
+    checks: parts.hasWorker ? [{ name: 'worker', check: async () => parts.workerState.problems() }] : [],
+  });
+  const url = await app.listen({ host, port });
+  return { url, stop: () => app.close() };
+}
+
+/** Whether the workers of this process poll. */
+class WorkerState {
+  private running = false;
+  private problem = 'the worker has not connected to Temporal yet';
+
+  up(): void {
+    this.running = true;
+  }
+
+  down(problem: string): void {
+    this.running = false;
+    this.problem = problem;
+  }
+
+  problems(): string[] {
+    return this.running ? [] : [this.problem];
+  }
+}
+
+interface WorkerParts {
+  config: FirebreakConfig;
+  roles: ReadonlySet<Role>;
+  clusterNames: readonly string[];
+  keys: Keys;
+  target: TemporalTarget;
+  dataConverter: { payloadCodecs?: ReturnType<typeof createEncryptionCodec>[] };
+  secret: (reference: string) => string;
+  records: RecordsStore | undefined;
+  client: ReturnType<typeof lazyClient>;
+  logger: Logger;
+  state: WorkerState;
+}
+
+/** Connects to Temporal, waiting for one that is away, and runs this process's workers until stopped. */
+function runWorkers(parts: WorkerParts): { failed: Promise<never>; stop: () => Promise<void> } {
+  installRuntime(parts.logger);
+  const stopping = new AbortController();
+  let workers: Worker[] = [];
+  const run = (async () => {
+    const bundle = await workflowBundle(path.join(parts.config.dataDir, 'bundle'));
+    while (!stopping.signal.aborted) {
+      const connection = await connect(parts, stopping.signal);
+      if (!connection) return;
+      try {
+        await announceSearchAttributes(parts);
+        workers = await createWorkers(parts, connection, bundle);
+        parts.state.up();
+        if (stopping.signal.aborted) for (const worker of workers) worker.shutdown();
+        await Promise.all(workers.map((worker) => worker.run()));
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        parts.state.down(`the worker stopped: ${message}`);
+        parts.logger.error({ reason: message }, 'a worker stopped; it is started again');
+        for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+        await pause(RECONNECT_EVERY_MS, stopping.signal);
+      } finally {
+        workers = [];
+        await connection.close().catch(() => undefined);
+      }
+    }
+  })();
+  return {
+    failed: run.then(() => new Promise<never>(() => undefined)),
+    async stop() {
+      stopping.abort();
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      await run;
+    },
+  };
+}
+
+async function connect(parts: WorkerParts, signal: AbortSignal): Promise<NativeConnection | undefined> {
+  for (let attempt = 1; !signal.aborted; attempt++) {
+    try {
+      return await NativeConnection.connect({
+        address: parts.target.address,
+        tls: parts.target.tls as never,
+        apiKey: parts.target.apiKey,
+      });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      parts.state.down(`Temporal at ${parts.target.address} does not answer: ${message}`);
+      if (attempt === 1) parts.logger.warn({ address: parts.target.address }, 'Temporal does not answer yet; trying on');
+      await pause(RECONNECT_EVERY_MS, signal);
+    }
+  }
+  return undefined;
+}
+
+function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(resolve, durationMs);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}
+
+async function announceSearchAttributes(parts: WorkerParts): Promise<void> {
+  const { missing, problem } = await registerSearchAttributes(parts.client);
+  if (missing.length > 0) parts.logger.error({ missing, problem }, 'search attributes are missing: incidents cannot start');
+}
+
+async function createWorkers(parts: WorkerParts, connection: NativeConnection, bundle: string): Promise<Worker[]> {
+  const { config, roles, records, secret } = parts;
+  const common = {
+    connection,
+    namespace: parts.target.namespace,
+    dataConverter: parts.dataConverter,
+    shutdownGraceTime: SHUTDOWN_GRACE_MS,
+    maxConcurrentActivityTaskExecutions: MAX_CONCURRENT_ACTIVITIES,
+  };
+  const workers: Worker[] = [];
+  if (roles.has('worker') && records) {
+    workers.push(
+      await Worker.create({
+        ...common,
+        taskQueue: config.temporal.taskQueue,
+        workflowBundle: { codePath: bundle },
+        activities: createMainActivities(config, { secret, records, client: parts.client }),
+      }),
+    );
+  }
+  if (roles.has('cluster')) {
+    for (const name of parts.clusterNames) {
+      workers.push(
+        await Worker.create({
+          ...common,
+          taskQueue: clusterTaskQueue(name),
+          activities: createClusterActivities(config, [name], { secret, trustedEdgeKeys: parts.keys.trustedEdges }),
+        }),
+      );
+    }
+  }
+  return workers;
+}
+
+let runtimeInstalled = false;
+
+/** Temporal's own log lines go through our logger; the runtime is one a process. */
+function installRuntime(logger: Logger): void {
+  if (runtimeInstalled) return;
+  runtimeInstalled = true;
+  const log = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error') => (message: string, meta?: object) =>
+    logger[level]({ ...meta }, message);
+  Runtime.install({
+    logger: {
+      log: (level, message, meta) => log(level.toLowerCase() as 'info')(message, meta),
+      trace: log('trace'),
+      debug: log('debug'),
+      info: log('info'),
+      warn: log('warn'),
+      error: log('error'),
+    },
+    // Signals are ours to handle: the server stops before the workers.
+    shutdownSignals: [],
+  });
+}

@@ -10,6 +10,9 @@ import { FAILURES, type FailureType } from '../domain/failure.ts';
 /** A `Retry-After` beyond this is a vendor's outage, not a rate limit: then the retry policy's own delay is better. */
 const MAX_RETRY_AFTER_MS = 15 * 60_000;
 
+/** How a timeout is called by fetch, the operating system, and axios with a timeout or a signal of ours. */
+const TIMEOUTS = new Set(['TimeoutError', 'AbortError', 'ETIMEDOUT', 'ECONNABORTED', 'ERR_CANCELED']);
+
 interface FailOptions {
   /** Only its name and code are kept: a failure's causes are stored in workflow history with their messages. */
   cause?: unknown;
@@ -40,8 +43,12 @@ export function fromAxios(error: unknown, what: string): ApplicationFailure {
   if (status !== undefined) {
     return fromStatus(status, what, error, retryAfterMs(error.response?.headers['retry-after']));
   }
-  if (error.code === AxiosError.ERR_BAD_RESPONSE || error.code === AxiosError.ERR_FR_TOO_MANY_REDIRECTS) {
-    return fail('InvalidInput', `${what}: the answer was not accepted (${error.code})`, { cause: error });
+  // The same code stands for an answer that broke off, which may come whole the next time.
+  if (error.code === AxiosError.ERR_BAD_RESPONSE && error.message.startsWith('maxContentLength')) {
+    return fail('InvalidInput', `${what}: the answer is larger than is accepted`, { cause: error });
+  }
+  if (error.code === AxiosError.ERR_FR_TOO_MANY_REDIRECTS) {
+    return fail('InvalidInput', `${what} was redirected too often`, { cause: error });
   }
   if (error.code === AxiosError.ERR_INVALID_URL || error.code === AxiosError.ERR_BAD_OPTION) {
     return fail('InvalidInput', `${what}: the request could not be made (${error.code})`, { cause: error });
@@ -64,7 +71,8 @@ export function fromKubernetes(error: unknown, what: string): ApplicationFailure
 /** HTTP status of an error of @kubernetes/client-node; undefined where the API never answered. */
 export function kubernetesStatus(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'number' ? error.code : undefined;
+  // A DOMException has numbers as codes as well: 23 for a timeout.
+  return typeof error.code === 'number' && error.code >= 300 && error.code <= 599 ? error.code : undefined;
 }
 
 function fromStatus(
@@ -90,7 +98,7 @@ function fromStatus(
 /** No answer at all: refused, reset, timed out, unknown host. All of these can pass. */
 function fromNetwork(error: unknown, what: string): ApplicationFailure {
   const name = errorName(error);
-  const timedOut = name === 'TimeoutError' || name === 'ETIMEDOUT' || name === 'ECONNABORTED';
+  const timedOut = TIMEOUTS.has(name);
   return fail('Unavailable', `${what}: ${timedOut ? 'no answer in time' : 'no answer'} (${name})`, {
     cause: error,
   });

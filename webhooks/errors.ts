@@ -4,7 +4,10 @@
  */
 export const EDGE_ERRORS = {
   // --- the request itself
-  unauthenticated: { status: 401, hint: 'Send the credentials that the configuration names for this endpoint.' },
+  unauthenticated: {
+    status: 401,
+    hint: 'Send the credentials that the configuration names for this endpoint.',
+  },
   forbidden: { status: 403, hint: 'The access file decides who may do this; ask whoever keeps it.' },
   invalid_request: { status: 400, hint: 'Correct the fields that are named and send it again.' },
   invalid_json: { status: 400, hint: 'Send one complete JSON document, UTF-8, without __proto__ keys.' },
@@ -22,8 +25,14 @@ export const EDGE_ERRORS = {
   overloaded: { status: 503, hint: 'Send it again after the time in Retry-After.' },
   temporal_unavailable: { status: 503, hint: 'Send it again after the time in Retry-After; see /readyz.' },
   records_unavailable: { status: 503, hint: 'Nothing was sent. Send it again; see /readyz.' },
-  outcome_unknown: { status: 503, hint: 'Send the same request again: it is recorded once, however often it arrives.' },
-  internal: { status: 500, hint: 'This is a fault of Firebreak; its log has the details under the request id.' },
+  outcome_unknown: {
+    status: 503,
+    hint: 'Send the same request again: it is recorded once, however often it arrives.',
+  },
+  internal: {
+    status: 500,
+    hint: 'This is a fault of Firebreak; its log has the details under the request id.',
+  },
 } as const satisfies Record<string, { status: number; hint: string }>;
 
 export type EdgeErrorCode = keyof typeof EDGE_ERRORS;

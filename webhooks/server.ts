@@ -38,7 +38,14 @@ export interface WebhooksDeps {
   signer: DecisionSigner;
   records: Pick<
     RecordsStore,
-    'getIncident' | 'listIncidents' | 'timeline' | 'postmortem' | 'attempts' | 'actionItems' | 'recordAttempt' | 'ping'
+    | 'getIncident'
+    | 'listIncidents'
+    | 'timeline'
+    | 'postmortem'
+    | 'attempts'
+    | 'actionItems'
+    | 'recordAttempt'
+    | 'ping'
   >;
   logger: FastifyBaseLogger;
   registry: Registry;
@@ -81,8 +88,15 @@ export function createWebhooks(deps: WebhooksDeps): FastifyInstance {
   addSecurityHeaders(app, { https: deps.server.publicUrl?.startsWith('https:') ?? false });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
-    metrics.requests.inc({ route, method: request.method, status: `${Math.floor(reply.statusCode / 100)}xx` });
-    request.log.debug({ route, method: request.method, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
+    metrics.requests.inc({
+      route,
+      method: request.method,
+      status: `${Math.floor(reply.statusCode / 100)}xx`,
+    });
+    request.log.debug(
+      { route, method: request.method, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      'answered',
+    );
   });
   app.setNotFoundHandler((_request, reply) => {
     const error = new EdgeError('no_such_route', 'There is nothing at this path.');
@@ -146,7 +160,8 @@ function coreChecks({ gateway, records, runbooks }: WebhooksDeps): ReadinessChec
     },
     {
       name: 'runbooks',
-      check: async () => (runbooks.length > 0 ? [] : ['No runbook is loaded: see runbooks.paths in firebreak.yaml.']),
+      check: async () =>
+        runbooks.length > 0 ? [] : ['No runbook is loaded: see runbooks.paths in firebreak.yaml.'],
     },
   ];
 }

@@ -1,18 +1,26 @@
-import { type Role, type ServeOptions, serve } from './serve.ts';
+import { type ServeOptions, serve } from './serve.ts';
 
-/** `firebreak serve`: runs until SIGINT or SIGTERM; a second signal ends at once. @returns the exit code. */
-export async function runServe(options: ServeOptions & { roles?: Role[] }): Promise<number> {
+/**
+ * `firebreak serve`: runs until SIGINT or SIGTERM; a second signal ends at once.
+ * @param options.exitWithStdin ends when standard input closes, so that it never outlives a program that started it.
+ * @returns the exit code.
+ */
+export async function runServe(options: ServeOptions & { exitWithStdin?: boolean }): Promise<number> {
   const serving = await serve(options);
   process.stderr.write(`firebreak: ${serving.url ?? 'no web server'} (stop with Ctrl-C)\n`);
-  const signalled = new Promise<'signal'>((resolve) => {
+  const ended = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {
         process.once(signal, () => process.exit(130));
-        resolve('signal');
+        resolve();
       });
     }
+    if (options.exitWithStdin) {
+      process.stdin.once('end', resolve).once('error', () => resolve());
+      process.stdin.resume();
+    }
   });
-  await Promise.race([signalled, serving.failed]);
+  await Promise.race([ended, serving.failed]);
   await serving.stop();
   return 0;
 }

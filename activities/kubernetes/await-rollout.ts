@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { RolloutResult } from '../../domain/rollback-plan.ts';
 import type { KubernetesActivities } from '../contract.ts';
 import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
-import { heartbeatAndPause, waitingSinceMs } from './progress.ts';
+import { heartbeatAndPause, heartbeatDuring, waitingSinceMs } from './progress.ts';
 import {
   FIELD_MANAGER,
   findDeployment,
@@ -42,7 +42,9 @@ export async function awaitRollout(clusters: ClusterMap, input: AwaitInput): Pro
   let firstFailure: string | undefined | null = null;
   for (;;) {
     const timeIsOver = (): boolean => Date.now() - startedMs >= timeoutMs;
-    const look = await lookAt(clients, input).catch((error: unknown) => passing(error, timeIsOver()));
+    const look = await heartbeatDuring({ startedMs }, () => lookAt(clients, input)).catch((error: unknown) =>
+      passing(error, timeIsOver()),
+    );
     if (look === 'no answer') {
       await heartbeatAndPause(POLL_MS, { startedMs, look });
       continue;

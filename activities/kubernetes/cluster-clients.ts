@@ -14,10 +14,10 @@ import { targetKey } from '../../domain/target.ts';
 import { fail } from '../failure.ts';
 
 /**
- * Longest that one call of the API may take, its body included. The API server's own default for a request is 60 s; one
- * that has not answered in 15 s is in trouble, and a retry, which may reach another replica of it, does better.
+ * Longest that one call of the API may take, its body included. Calls in one namespace take milliseconds; one that has
+ * not answered in this time is better repeated, and an activity that was given up for dead must not write much later.
  */
-const REQUEST_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 5_000;
 
 /** https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names */
 const OBJECT_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NoRollback, RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
 import { type Target, targetKey } from '../../domain/target.ts';
 import type { KubernetesActivities } from '../contract.ts';
@@ -12,8 +13,15 @@ import { createdAtMs, type Revisions, readRevisions, summarise } from './revisio
 import { diffTemplates, referencesOf } from './template.ts';
 
 /** The controller needs well under a second; a plan that waits longer than this is better made anew. */
-const OBSERVED_WITHIN_MS = 10_000;
+const OBSERVED_WITHIN_MS = 4_000;
 const OBSERVED_POLL_MS = 500;
+
+/**
+ * What revisions served is looked up in this time, all together: a plan must come while the target is harmful, and
+ * people can choose a revision without Prometheus.
+ */
+const SERVED_WITHIN_MS = 6_000;
+const SERVED_RETRY_MS = 500;
 
 type PlanInput = Parameters<KubernetesActivities['planRollback']>[0];
 
@@ -49,11 +57,12 @@ export async function planRollback(
     );
   }
 
+  const servedUntilMs = Date.now() + SERVED_WITHIN_MS;
   const choice = await chooseRevision({
     revisions,
     to,
     summaryOf,
-    servedBy: async (replicaSet) => servedBy?.(target, replicaSet.metadata.name, input.served),
+    servedBy: async (replicaSet) => lookUp(servedBy, input, replicaSet.metadata.name, servedUntilMs),
     goodEnough: input.served,
   });
   if ('reason' in choice) return none(choice.reason);
@@ -78,6 +87,24 @@ export async function planRollback(
     approval,
   };
   return { plan: { ...unhashed, hash: rollbackPlanHash(unhashed, deployment.spec) } };
+}
+
+/** @returns undefined where Prometheus does not tell in time, whatever the reason. */
+async function lookUp(
+  servedBy: ServedBy | undefined,
+  { target, served }: PlanInput,
+  replicaSetName: string,
+  untilMs: number,
+): Promise<Served | undefined> {
+  while (servedBy !== undefined && Date.now() < untilMs) {
+    const timeIsOver = delay(untilMs - Date.now(), undefined, { ref: false });
+    try {
+      return await Promise.race([servedBy(target, replicaSetName, served), timeIsOver]);
+    } catch {
+      await heartbeatAndPause(SERVED_RETRY_MS, { waitingFor: 'Prometheus' });
+    }
+  }
+  return undefined;
 }
 
 /** Reads until the controller has seen the newest generation: before that, revisions are those of an older template. */

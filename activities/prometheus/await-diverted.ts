@@ -2,11 +2,11 @@ import { ApplicationFailure } from '@temporalio/common';
 import { countIncrements } from '../../domain/verification/count-increments.ts';
 import type { RawSeries } from '../../domain/verification/types.ts';
 import type { MeasurementActivities } from '../contract.ts';
-import { heartbeatAndPause, waitingSinceMs } from '../kubernetes/progress.ts';
+import { heartbeatAndPause, heartbeatDuring, waitingSinceMs } from '../kubernetes/progress.ts';
 import type { PrometheusClient } from './client.ts';
 import { medianSpacingMs } from './measurement-clock.ts';
 import { promDuration } from './promql.ts';
-import { counterOf, counterSelector, reasonOf } from './read-metrics.ts';
+import { type CounterSpec, counterOf, counterSelector, reasonOf } from './read-metrics.ts';
 
 /** What arrived before is looked for in this much time before the diversion. */
 const BEFORE_MS = 300_000;
@@ -24,27 +24,35 @@ export async function awaitDiverted(client: PrometheusClient, input: AwaitInput)
   if (counter === undefined) {
     return { effect: 'unknown', atMs: Date.now(), detail: 'the runbook has no counter named requests' };
   }
-  const series = counterSelector(counter, { target: input.target });
   let detail = 'nothing was measured';
   for (;;) {
-    let atMs = Date.now();
     try {
-      atMs = await client.nowMs();
-      const divertedMs = atMs - (Date.now() - startedMs);
-      const rangeMs = atMs - divertedMs + BEFORE_MS;
-      const { result } = await client.queryRange(`${series}[${promDuration(rangeMs)}]`, atMs);
-      if (result.length === 0)
-        return { effect: 'unknown', atMs, detail: 'there is no requests series of the target' };
-      const look = compare(result, { divertedMs, atMs, maxShare: input.maxShare });
+      const look = await heartbeatDuring({ startedMs }, () => lookAt(client, input, counter, startedMs));
+      if (look.effect !== 'not-seen' || Date.now() - startedMs >= input.timeoutMs) return look;
       detail = look.detail;
-      if (look.diverted) return { effect: 'measured', atMs, detail };
     } catch (error) {
       if (!(error instanceof ApplicationFailure) || error.nonRetryable) throw error;
       detail = reasonOf(error);
+      if (Date.now() - startedMs >= input.timeoutMs) return { effect: 'not-seen', atMs: Date.now(), detail };
     }
-    if (Date.now() - startedMs >= input.timeoutMs) return { effect: 'not-seen', atMs, detail };
     await heartbeatAndPause(POLL_MS, { startedMs, detail });
   }
+}
+
+async function lookAt(
+  client: PrometheusClient,
+  { target, maxShare }: AwaitInput,
+  counter: CounterSpec,
+  startedMs: number,
+): Promise<AwaitResult> {
+  const atMs = await client.nowMs();
+  const divertedMs = atMs - (Date.now() - startedMs);
+  const promql = `${counterSelector(counter, { target })}[${promDuration(atMs - divertedMs + BEFORE_MS)}]`;
+  const { result } = await client.queryRange(promql, atMs);
+  if (result.length === 0)
+    return { effect: 'unknown', atMs, detail: 'there is no requests series of the target' };
+  const { diverted, detail } = compare(result, { divertedMs, atMs, maxShare });
+  return { effect: diverted ? 'measured' : 'not-seen', atMs, detail };
 }
 
 /** Requests per scrape, over the last scrapes after the diversion and in the busy scrapes before it. */

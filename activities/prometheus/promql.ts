@@ -1,3 +1,6 @@
+import type { ApplicationFailure } from '@temporalio/common';
+import { fail } from '../failure.ts';
+
 /**
  * Building PromQL. Values come from alerts and clusters: they only ever become escaped string literals, and names must
  * look like names. Nothing is spliced. https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals
@@ -7,8 +10,10 @@ const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 const PLACEHOLDER = /^[a-zA-Z_][a-zA-Z0-9_]*/;
 
-/** A query that cannot be built; its message holds no value. */
-export class PromqlError extends Error {}
+/** A query that cannot be built, from this runbook or at all. The message holds no value. */
+function unusable(message: string): ApplicationFailure {
+  return fail('InvalidInput', message);
+}
 
 /** A double-quoted string literal that means exactly this text. */
 export function stringLiteral(text: string): string {
@@ -31,13 +36,13 @@ export interface RegexMatcher {
   pattern: string;
 }
 
-/** `counter{label="value",...,other=~"pattern"}`. @throws PromqlError for a name that is none. */
+/** `counter{label="value",...,other=~"pattern"}`. @throws InvalidInput for a name that is none. */
 export function selector(
   counter: string,
   labels: Record<string, string>,
   regexes: readonly RegexMatcher[] = [],
 ): string {
-  if (!METRIC_NAME.test(counter)) throw new PromqlError('a metric has a name that Prometheus does not allow');
+  if (!METRIC_NAME.test(counter)) throw unusable('a metric has a name that Prometheus does not allow');
   const matchers = [
     ...Object.entries(labels).map(([label, value]) => `${labelName(label)}=${stringLiteral(value)}`),
     ...regexes.map(({ label, pattern }) => `${labelName(label)}=~${stringLiteral(pattern)}`),
@@ -46,7 +51,7 @@ export function selector(
 }
 
 function labelName(label: string): string {
-  if (!LABEL_NAME.test(label)) throw new PromqlError('a label has a name that Prometheus does not allow');
+  if (!LABEL_NAME.test(label)) throw unusable('a label has a name that Prometheus does not allow');
   return label;
 }
 
@@ -58,7 +63,7 @@ export function promDuration(durationMs: number): string {
 /**
  * Puts string literals in place of `$name`. A `$` within quotes is text (the end of a regular expression, say), and
  * comments are left out of the question.
- * @throws PromqlError for a placeholder that is bound to nothing.
+ * @throws InvalidInput for a placeholder that is bound to nothing.
  */
 export function bindPlaceholders(promql: string, values: Record<string, string>): string {
   let bound = '';
@@ -81,7 +86,7 @@ export function bindPlaceholders(promql: string, values: Record<string, string>)
       const name = PLACEHOLDER.exec(promql.slice(at + 1))?.[0];
       const value = name !== undefined && Object.hasOwn(values, name) ? values[name] : undefined;
       if (name === undefined || value === undefined)
-        throw new PromqlError('a placeholder of the query is bound to nothing');
+        throw unusable('a placeholder of the query is bound to nothing');
       bound += stringLiteral(value);
       at += name.length;
       continue;

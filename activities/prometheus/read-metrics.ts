@@ -3,8 +3,9 @@ import type { MetricSpec } from '../../domain/runbook.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
 import { evaluateExpression } from '../../runbooks/expressions.ts';
 import type { MetricReading } from '../contract.ts';
+import { fail } from '../failure.ts';
 import type { PrometheusClient } from './client.ts';
-import { bindPlaceholders, PromqlError, promDuration, selector } from './promql.ts';
+import { bindPlaceholders, promDuration, selector } from './promql.ts';
 
 /**
  * Values of a runbook's metrics at one moment. A counter's value is its rate per second over all its series, a ratio's
@@ -19,7 +20,7 @@ export interface MetricScope {
   facts?: TargetFacts;
 }
 
-type CounterSpec = Extract<MetricSpec, { type: 'counter' }>;
+export type CounterSpec = Extract<MetricSpec, { type: 'counter' }>;
 
 /** A reason why a value is unknown; its message is ours alone. */
 class Unknown extends Error {}
@@ -30,7 +31,7 @@ export function counterOf(metrics: Record<string, MetricSpec>, name: string): Co
   return spec?.type === 'counter' ? spec : undefined;
 }
 
-/** The series of a counter, as a PromQL selector. @throws PromqlError when a label cannot be bound. */
+/** The series of a counter, as a PromQL selector. @throws InvalidInput when a label cannot be bound. */
 export function counterSelector(spec: CounterSpec, scope: MetricScope): string {
   return selector(spec.counter, bindLabels(spec, scope));
 }
@@ -45,7 +46,7 @@ function bindAll(bindings: Record<string, string>, { target, facts }: MetricScop
     const context = { metrics: {}, steps: {}, target: { ...target, ...facts }, alert: { labels: {} } };
     const value = evaluateExpression(expression, context);
     if (!value.known || typeof value.value !== 'string')
-      throw new PromqlError(`${name} cannot be bound to a text`);
+      throw fail('InvalidInput', `${name} cannot be bound to a text`);
     return [name, value.value];
   });
   return Object.fromEntries(bound);
@@ -126,7 +127,6 @@ async function readOne(client: PrometheusClient, promql: string, atMs: number): 
 }
 
 export function reasonOf(error: unknown): string {
-  if (error instanceof Unknown || error instanceof PromqlError || error instanceof ApplicationFailure)
-    return error.message;
+  if (error instanceof Unknown || error instanceof ApplicationFailure) return error.message;
   return 'it could not be measured';
 }

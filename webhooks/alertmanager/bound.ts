@@ -28,7 +28,11 @@ export function truncate(text: string, maxLength: number): string {
   return `${text.slice(0, maxLength - TRUNCATED.length).toWellFormed()}${TRUNCATED}`;
 }
 
-function boundValues(values: Record<string, string>, maxCount: number, maxValue: number): Record<string, string> {
+function boundValues(
+  values: Record<string, string>,
+  maxCount: number,
+  maxValue: number,
+): Record<string, string> {
   const entries = Object.entries(values).slice(0, maxCount);
   return Object.fromEntries(
     entries.map(([name, value]) => [truncate(wellFormed(name), MAX_NAME), truncate(value, maxValue)]),

@@ -83,7 +83,11 @@ async function deliverGroup(
   // One after the other: the incident sees the parts in order.
   for (const [index, alerts] of chunkAlerts(group.alerts, MAX_SIGNAL_BYTES).entries()) {
     // What Alertmanager left out is told once, or the parts would add it up.
-    const received: AlertsReceived = { ...envelope, truncatedAlerts: index === 0 ? envelope.truncatedAlerts : 0, alerts };
+    const received: AlertsReceived = {
+      ...envelope,
+      truncatedAlerts: index === 0 ? envelope.truncatedAlerts : 0,
+      alerts,
+    };
     const { workflowId, start } = group;
     if (alerts.some((alert) => alert.status === 'firing')) {
       await gateway.signalWithStart({ workflowId, start, alerts: received });

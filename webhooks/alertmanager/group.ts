@@ -35,7 +35,10 @@ export function groupAlerts(
       continue;
     }
     const correlation = Object.fromEntries(
-      Object.entries(start.correlation).map(([label, value]) => [label, truncate(value, MAX_CORRELATION_VALUE)]),
+      Object.entries(start.correlation).map(([label, value]) => [
+        label,
+        truncate(value, MAX_CORRELATION_VALUE),
+      ]),
     );
     const workflowId = incidentWorkflowId(start.runbook.name, correlation, sha256Hex);
     const group = groups.get(workflowId) ?? { workflowId, start: { ...start, correlation }, alerts: [] };

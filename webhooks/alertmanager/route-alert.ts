@@ -12,10 +12,7 @@ export type AllowedTargets = Readonly<
  * Which runbook, correlation and target an alert's labels mean. A target that is missing, ambiguous or not allowed is no
  * reason to drop the alert: the incident opens, pages, and needs a human.
  */
-export function createRouteAlert(
-  runbooks: readonly CompiledRunbook[],
-  clusters: AllowedTargets,
-): RouteAlert {
+export function createRouteAlert(runbooks: readonly CompiledRunbook[], clusters: AllowedTargets): RouteAlert {
   const names = Object.keys(clusters);
   return (labels) => {
     const chosen = chooseRunbook(runbooks, labels);
@@ -29,7 +26,8 @@ export function createRouteAlert(
 function allowedTarget(resolution: TargetResolution, clusters: AllowedTargets): TargetResolution {
   if (!resolution.ok) return resolution;
   const { cluster, namespace } = resolution.target;
-  const allowed = Object.hasOwn(clusters, cluster) && Object.hasOwn(clusters[cluster]?.namespaces ?? {}, namespace);
+  const allowed =
+    Object.hasOwn(clusters, cluster) && Object.hasOwn(clusters[cluster]?.namespaces ?? {}, namespace);
   // The name is a valid namespace's, so it can be repeated.
   return allowed
     ? resolution

@@ -24,7 +24,11 @@ async function edge(change = {}): Promise<{
       app.inject({
         method: 'POST',
         url: '/webhooks/alertmanager',
-        headers: { authorization: `Bearer ${ALERTMANAGER_TOKEN}`, 'content-type': 'application/json', ...headers },
+        headers: {
+          authorization: `Bearer ${ALERTMANAGER_TOKEN}`,
+          'content-type': 'application/json',
+          ...headers,
+        },
         payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
       }),
     metric: async (line) => (await made.registry.metrics()).split('\n').includes(line),
@@ -99,16 +103,24 @@ describe('a delivery with firing alerts', () => {
   it('splits what is too large for one signal, loses nothing, and tells truncatedAlerts once', async () => {
     const { gateway, post } = await edge();
     const alerts = Array.from({ length: 2_000 }, (_, index) =>
-      alertOf({ fingerprint: `f${index}`, annotations: { summary: 'x'.repeat(800) } }, { pod: `pod-${index}` }),
+      alertOf(
+        { fingerprint: `f${index}`, annotations: { summary: 'x'.repeat(800) } },
+        { pod: `pod-${index}` },
+      ),
     );
     expect((await post(deliveryOf(alerts, { truncatedAlerts: 7 }))).statusCode).toBe(200);
     expect(gateway.started.length).toBeGreaterThan(2);
     for (const { alerts: part } of gateway.started) {
       expect(JSON.stringify(part.alerts).length).toBeLessThanOrEqual(MAX_SIGNAL_BYTES + 2);
     }
-    const seen = gateway.started.flatMap(({ alerts: part }) => part.alerts.map(({ fingerprint }) => fingerprint));
+    const seen = gateway.started.flatMap(({ alerts: part }) =>
+      part.alerts.map(({ fingerprint }) => fingerprint),
+    );
     expect(seen).toEqual(alerts.map(({ fingerprint }) => fingerprint));
-    expect(gateway.started.map(({ alerts: part }) => part.truncatedAlerts)).toEqual([7, ...gateway.started.slice(1).map(() => 0)]);
+    expect(gateway.started.map(({ alerts: part }) => part.truncatedAlerts)).toEqual([
+      7,
+      ...gateway.started.slice(1).map(() => 0),
+    ]);
   });
 
   it('takes 200 identical deliveries at once', async () => {
@@ -120,7 +132,9 @@ describe('a delivery with firing alerts', () => {
 });
 
 describe('a delivery with resolved alerts', () => {
-  const resolved = deliveryOf([alertOf({ status: 'resolved', endsAt: '2026-03-01T11:00:00+01:00' })], { status: 'resolved' });
+  const resolved = deliveryOf([alertOf({ status: 'resolved', endsAt: '2026-03-01T11:00:00+01:00' })], {
+    status: 'resolved',
+  });
 
   it('signals an incident that runs', async () => {
     const { gateway, post } = await edge();
@@ -178,19 +192,67 @@ describe('input that is not a delivery', () => {
     ['truncated JSON', JSON.stringify(deliveryOf()).slice(0, -20), 400, 'invalid_json'],
     ['an empty body', '', 400, 'invalid_json'],
     ['no JSON', 'ALERT!', 400, 'invalid_json'],
-    ['an array', '[]', 400, 'invalid_request', 'the document: Invalid input: expected object, received array'],
+    [
+      'an array',
+      '[]',
+      400,
+      'invalid_request',
+      'the document: Invalid input: expected object, received array',
+    ],
     ['not UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), 400, 'invalid_json'],
     ['a __proto__ key', `{"version":"4","__proto__":{"a":1}}`, 400, 'invalid_json'],
     ['an escaped __proto__ key', `{"alerts":[{"labels":{"\\u005f_proto__":"x"}}]}`, 400, 'invalid_json'],
     ['a constructor.prototype key', `{"constructor":{"prototype":{"a":1}}}`, 400, 'invalid_json'],
     ['deep nesting', `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 400, 'invalid_json'],
-    ['an unknown version', deliveryOf([alertOf()], { version: '5' }), 400, 'invalid_request', 'version: expected "4", the only version of the format that there is'],
-    ['a number as version', deliveryOf([alertOf()], { version: 4 }), 400, 'invalid_request', 'version: expected "4", the only version of the format that there is'],
-    ['no alerts', deliveryOf([], { alerts: undefined }), 400, 'invalid_request', 'alerts: Invalid input: expected array, received undefined'],
-    ['a number as label', deliveryOf([{ ...alertOf(), labels: { team: 5 } }]), 400, 'invalid_request', 'alerts[0].labels.team: Invalid input: expected string, received number'],
-    ['an unknown status', deliveryOf([alertOf({ status: 'pending' })]), 400, 'invalid_request', 'alerts[0].status: Invalid option: expected one of "firing"|"resolved"'],
-    ['a time that is none', deliveryOf([alertOf({ startsAt: 'yesterday' })]), 400, 'invalid_request', 'alerts[0].startsAt: expected an RFC 3339 time'],
-    ['a fingerprint with markup', deliveryOf([alertOf({ fingerprint: '<script>' })]), 400, 'invalid_request', 'alerts[0].fingerprint: expected letters, digits, dot, colon, dash or underscore'],
+    [
+      'an unknown version',
+      deliveryOf([alertOf()], { version: '5' }),
+      400,
+      'invalid_request',
+      'version: expected "4", the only version of the format that there is',
+    ],
+    [
+      'a number as version',
+      deliveryOf([alertOf()], { version: 4 }),
+      400,
+      'invalid_request',
+      'version: expected "4", the only version of the format that there is',
+    ],
+    [
+      'no alerts',
+      deliveryOf([], { alerts: undefined }),
+      400,
+      'invalid_request',
+      'alerts: Invalid input: expected array, received undefined',
+    ],
+    [
+      'a number as label',
+      deliveryOf([{ ...alertOf(), labels: { team: 5 } }]),
+      400,
+      'invalid_request',
+      'alerts[0].labels.team: Invalid input: expected string, received number',
+    ],
+    [
+      'an unknown status',
+      deliveryOf([alertOf({ status: 'pending' })]),
+      400,
+      'invalid_request',
+      'alerts[0].status: Invalid option: expected one of "firing"|"resolved"',
+    ],
+    [
+      'a time that is none',
+      deliveryOf([alertOf({ startsAt: 'yesterday' })]),
+      400,
+      'invalid_request',
+      'alerts[0].startsAt: expected an RFC 3339 time',
+    ],
+    [
+      'a fingerprint with markup',
+      deliveryOf([alertOf({ fingerprint: '<script>' })]),
+      400,
+      'invalid_request',
+      'alerts[0].fingerprint: expected letters, digits, dot, colon, dash or underscore',
+    ],
   ];
   it.each(refused)('refuses %s and names the field', async (_name, body, status, code, problem) => {
     const { gateway, post } = await edge();
@@ -205,7 +267,11 @@ describe('input that is not a delivery', () => {
   it('names ten problems at most and repeats no value, neither in the answer nor in the log', async () => {
     const { post, log } = await edge();
     const secret = 'hunter2-in-a-label';
-    const alerts = Array.from({ length: 50 }, () => ({ ...alertOf(), status: secret, labels: { [`<${secret}>`]: 5 } }));
+    const alerts = Array.from({ length: 50 }, () => ({
+      ...alertOf(),
+      status: secret,
+      labels: { [`<${secret}>`]: 5 },
+    }));
     const response = await post(deliveryOf(alerts));
     expect(response.json().error.problems).toHaveLength(10);
     expect(response.json().error.problems[9]).toBe('and 91 more');
@@ -215,7 +281,10 @@ describe('input that is not a delivery', () => {
 
   it('tolerates fields it does not know', async () => {
     const { post } = await edge();
-    const body = deliveryOf([alertOf({ silencedBy: ['x'] })], { notificationReason: 'new in 1.0', more: { a: [1] } });
+    const body = deliveryOf([alertOf({ silencedBy: ['x'] })], {
+      notificationReason: 'new in 1.0',
+      more: { a: [1] },
+    });
     expect((await post(body)).statusCode).toBe(200);
   });
 
@@ -261,8 +330,14 @@ describe('hostile labels', () => {
   it('cannot make one alert larger than a signal', async () => {
     const { gateway, post } = await edge();
     const many = (prefix: string, count: number) =>
-      Object.fromEntries(Array.from({ length: count }, (_, index) => [`${prefix}${index}`, '\u0001'.repeat(20_000)]));
-    const alert = { ...alertOf(), labels: { ...alertOf().labels, ...many('l', 60) }, annotations: many('a', 60) };
+      Object.fromEntries(
+        Array.from({ length: count }, (_, index) => [`${prefix}${index}`, '\u0001'.repeat(20_000)]),
+      );
+    const alert = {
+      ...alertOf(),
+      labels: { ...alertOf().labels, ...many('l', 60) },
+      annotations: many('a', 60),
+    };
     expect((await post(deliveryOf([alert]))).statusCode).toBe(200);
     expect(JSON.stringify(gateway.started[0]?.alerts).length).toBeLessThan(MAX_SIGNAL_BYTES);
   });
@@ -283,7 +358,11 @@ describe('credentials', () => {
     ['a wrong password', { authorization: basic('am:pass') }, 401],
     ['the proxy header', { authorization: '', 'x-client-subject': 'CN=alertmanager' }, 200],
     ['another subject', { authorization: '', 'x-client-subject': 'CN=somebody' }, 401],
-    ['a wrong token beside a right subject', { authorization: 'Bearer x', 'x-client-subject': 'CN=alertmanager' }, 401],
+    [
+      'a wrong token beside a right subject',
+      { authorization: 'Bearer x', 'x-client-subject': 'CN=alertmanager' },
+      401,
+    ],
     ['nothing', { authorization: '' }, 401],
   ])('%s', async (_name, headers, status) => {
     const { post, gateway } = await edge({ alertmanager });
@@ -295,9 +374,16 @@ describe('credentials', () => {
 
   it('are needed to start, but for --insecure-no-auth on loopback', async () => {
     const none = { bearerTokens: [], basic: [] };
-    await expect(createTestEdge({ records: noRecords, alertmanager: none })).rejects.toThrow('no secret is configured');
+    await expect(createTestEdge({ records: noRecords, alertmanager: none })).rejects.toThrow(
+      'no secret is configured',
+    );
     await expect(
-      createTestEdge({ records: noRecords, alertmanager: none, insecureNoAuth: true, server: { host: '0.0.0.0' } }),
+      createTestEdge({
+        records: noRecords,
+        alertmanager: none,
+        insecureNoAuth: true,
+        server: { host: '0.0.0.0' },
+      }),
     ).rejects.toThrow('only taken on a loopback address');
     const { post } = await edge({ alertmanager: none, insecureNoAuth: true });
     expect((await post(deliveryOf(), { authorization: '' })).statusCode).toBe(200);

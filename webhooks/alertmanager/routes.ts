@@ -40,7 +40,8 @@ export async function alertmanagerRoutes(app: FastifyInstance, deps: IntakeDeps)
   app.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
-    (_request: FastifyRequest, body: Buffer, done: (error: Error | null, body?: unknown) => void) => done(null, body),
+    (_request: FastifyRequest, body: Buffer, done: (error: Error | null, body?: unknown) => void) =>
+      done(null, body),
   );
 
   const refuseEarly = (request: FastifyRequest, reply: FastifyReply, error: EdgeError): FastifyReply => {
@@ -52,7 +53,11 @@ export async function alertmanagerRoutes(app: FastifyInstance, deps: IntakeDeps)
 
   app.addHook('onRequest', async (request, reply) => {
     if (!authenticate(request.headers)) {
-      return refuseEarly(request, reply, new EdgeError('unauthenticated', 'These credentials are not known here.'));
+      return refuseEarly(
+        request,
+        reply,
+        new EdgeError('unauthenticated', 'These credentials are not known here.'),
+      );
     }
     const problem = headerProblem(request);
     if (problem !== undefined) return refuseEarly(request, reply, problem);
@@ -77,7 +82,8 @@ export async function alertmanagerRoutes(app: FastifyInstance, deps: IntakeDeps)
     const cause = error.cause instanceof Error ? error.cause.message : undefined;
     const line = { requestId: request.id, code: error.code, problems: error.problems, cause };
     if (error.code === 'internal') logger.error({ ...line, err: failure }, 'delivery failed');
-    else if (error.status >= 500) logger.error(line, 'delivery could not be handed on; the sender tries again');
+    else if (error.status >= 500)
+      logger.error(line, 'delivery could not be handed on; the sender tries again');
     else logger.warn(line, 'delivery refused');
     // A body that is still on its way lingers, so that the sender can read why it is refused.
     if (error.code === 'payload_too_large') return replyEarly(request, reply, error);
@@ -159,7 +165,9 @@ function logDelivery(
     {
       requestId,
       unmatched: result.unmatched.length,
-      alertnames: [...names].slice(0, LOGGED_NAMES).map((name) => truncate(stripControl(name), LOGGED_NAME_LENGTH)),
+      alertnames: [...names]
+        .slice(0, LOGGED_NAMES)
+        .map((name) => truncate(stripControl(name), LOGGED_NAME_LENGTH)),
     },
     'alerts match no runbook',
   );

@@ -80,16 +80,28 @@ describe('on the wire', () => {
         else controller.enqueue(new Uint8Array(1024 * 1024).fill(0x20));
       },
     });
-    const response = await fetch(url, { method: 'POST', headers: known, body, duplex: 'half' } as RequestInit);
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: known,
+      body,
+      duplex: 'half',
+    } as RequestInit);
     expect(response.status).toBe(413);
   });
 
   it('takes 15 MiB', async () => {
     const { url, gateway } = await listen();
     const alerts = Array.from({ length: 1_500 }, (_, index) =>
-      alertOf({ fingerprint: `f${index}`, annotations: { description: 'd'.repeat(10_000) } }, { pod: `p${index}` }),
+      alertOf(
+        { fingerprint: `f${index}`, annotations: { description: 'd'.repeat(10_000) } },
+        { pod: `p${index}` },
+      ),
     );
-    const response = await fetch(url, { method: 'POST', headers: known, body: JSON.stringify(deliveryOf(alerts)) });
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: known,
+      body: JSON.stringify(deliveryOf(alerts)),
+    });
     expect(response.status).toBe(200);
     expect(gateway.started.flatMap(({ alerts: part }) => part.alerts)).toHaveLength(1_500);
   });
@@ -98,7 +110,10 @@ describe('on the wire', () => {
     const { url, gateway } = await listen();
     const body = JSON.stringify(deliveryOf());
     const statuses = await Promise.all(
-      Array.from({ length: 200 }, async () => (await fetch(url, { method: 'POST', headers: known, body })).status),
+      Array.from(
+        { length: 200 },
+        async () => (await fetch(url, { method: 'POST', headers: known, body })).status,
+      ),
     );
     expect(new Set(statuses)).toEqual(new Set([200]));
     expect(gateway.started).toHaveLength(200);
@@ -129,7 +144,9 @@ describe('on the wire', () => {
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     const head = Object.entries({ host: 'f', ...known, 'content-length': '1000' });
-    socket.write(`POST /webhooks/alertmanager HTTP/1.1\r\n${head.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n{"ver`);
+    socket.write(
+      `POST /webhooks/alertmanager HTTP/1.1\r\n${head.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n{"ver`,
+    );
     while (capacity.inFlight === 0) await new Promise(setImmediate);
     socket.destroy();
     while (capacity.inFlight > 0) await new Promise(setImmediate);

@@ -48,12 +48,18 @@ const post = (who: Who, action: string, body?: unknown, id = INCIDENT_ID, header
   request(who, 'POST', `/incidents/${id}/${action}`, body, headers);
 const get = (path: string, headers = {}) => request('vic', 'GET', path, undefined, headers);
 async function attemptsSince(count: number, id = INCIDENT_ID) {
-  return (await records.attempts(id)).slice(count).map(({ id: _id, atMs: _atMs, incident: _incident, ...rest }) => rest);
+  return (await records.attempts(id))
+    .slice(count)
+    .map(({ id: _id, atMs: _atMs, incident: _incident, ...rest }) => rest);
 }
 
 describe('reading incidents', () => {
   it('needs a token of a person', async () => {
-    for (const headers of [{}, { authorization: 'Bearer wrong-token-0123456789' }, { authorization: 'Basic eDp5' }]) {
+    for (const headers of [
+      {},
+      { authorization: 'Bearer wrong-token-0123456789' },
+      { authorization: 'Basic eDp5' },
+    ]) {
       const response = await app.inject({ url: '/api/v1/incidents', headers });
       expect(response.statusCode).toBe(401);
       expect(response.json().error.code).toBe('unauthenticated');
@@ -67,7 +73,10 @@ describe('reading incidents', () => {
   it('shows a running incident as its workflow sees it, by any unique start of its id', async () => {
     for (const id of [INCIDENT_ID, 'inc-3f9a1c', '3f9a', 'INC-3F9A1C2B7D01-0a']) {
       const response = await get(`/incidents/${id}`);
-      expect(response.json()).toMatchObject({ source: 'live', incident: { incidentId: INCIDENT_ID, state: 'contained' } });
+      expect(response.json()).toMatchObject({
+        source: 'live',
+        incident: { incidentId: INCIDENT_ID, state: 'contained' },
+      });
     }
   });
 
@@ -95,7 +104,10 @@ describe('reading incidents', () => {
     await records.openIncident({ incidentId: view.incidentId, workflowId: view.workflowId, view });
     gateway.failure = new GatewayError('unavailable', 'connect ECONNREFUSED');
     const response = await get(`/incidents/${view.incidentId}`);
-    expect(response.json()).toMatchObject({ source: 'records', note: expect.stringContaining('ECONNREFUSED') });
+    expect(response.json()).toMatchObject({
+      source: 'records',
+      note: expect.stringContaining('ECONNREFUSED'),
+    });
     expect((await get('/incidents/inc-eeeeeeeeeeee-00000001')).statusCode).toBe(503);
     const list = await get('/incidents');
     expect(list.statusCode).toBe(200);
@@ -113,8 +125,14 @@ describe('reading incidents', () => {
 
   it('lists running incidents that the records do not have yet beside those they have', async () => {
     const recorded = viewOf({ incidentId: 'inc-aaaaaaaaaaaa-00000001', state: 'closed' });
-    await records.openIncident({ incidentId: recorded.incidentId, workflowId: recorded.workflowId, view: recorded });
-    const ids = (await get('/incidents')).json().incidents.map(({ incidentId }: { incidentId: string }) => incidentId);
+    await records.openIncident({
+      incidentId: recorded.incidentId,
+      workflowId: recorded.workflowId,
+      view: recorded,
+    });
+    const ids = (await get('/incidents'))
+      .json()
+      .incidents.map(({ incidentId }: { incidentId: string }) => incidentId);
     expect(ids).toContain(INCIDENT_ID);
     expect(ids).toContain(recorded.incidentId);
     const closed = (await get('/incidents?state=closed')).json().incidents;
@@ -123,11 +141,21 @@ describe('reading incidents', () => {
   });
 
   it('gives the timeline in order, and the postmortem as Markdown or JSON', async () => {
-    expect((await get(`/incidents/${INCIDENT_ID}/timeline`)).json().timeline.map(({ seq }: { seq: number }) => seq)).toEqual([0, 1]);
+    expect(
+      (await get(`/incidents/${INCIDENT_ID}/timeline`))
+        .json()
+        .timeline.map(({ seq }: { seq: number }) => seq),
+    ).toEqual([0, 1]);
     expect((await get(`/incidents/${INCIDENT_ID}/postmortem`)).statusCode).toBe(404);
     const view = viewOf({ incidentId: 'inc-bbbbbbbbbbbb-00000001' });
     await records.openIncident({ incidentId: view.incidentId, workflowId: view.workflowId, view });
-    await records.writePostmortem({ incidentId: view.incidentId, markdown: '# It', draft: true, atMs: NOW, actionItems: [] });
+    await records.writePostmortem({
+      incidentId: view.incidentId,
+      markdown: '# It',
+      draft: true,
+      atMs: NOW,
+      actionItems: [],
+    });
     const markdown = await get(`/incidents/${view.incidentId}/postmortem`);
     expect(markdown.headers['content-type']).toBe('text/markdown; charset=utf-8');
     expect(markdown.body).toBe('# It');
@@ -139,7 +167,11 @@ describe('reading incidents', () => {
 describe('deciding', () => {
   it('signs an approval of exactly the plan that waits, records it, and sends it once', async () => {
     const before = (await records.attempts(INCIDENT_ID)).length;
-    const response = await post('mara', 'approve', { step: 'rollback', planHash: PLAN_HASH, reason: 'v2 is harmful' });
+    const response = await post('mara', 'approve', {
+      step: 'rollback',
+      planHash: PLAN_HASH,
+      reason: 'v2 is harmful',
+    });
     expect(response.statusCode).toBe(200);
     expect(response.json()).toEqual({
       message: 'approve recorded',
@@ -162,12 +194,24 @@ describe('deciding', () => {
     });
     expect(verifyDecision(signed, { 'edge-1': publicKeyPem }, NOW)).toEqual({ ok: true });
     expect(await attemptsSince(before)).toEqual([
-      { step: 'rollback', planHash: PLAN_HASH, person: 'mara', decision: 'approve', verdict: 'accepted', reason: 'v2 is harmful', via: 'api' },
+      {
+        step: 'rollback',
+        planHash: PLAN_HASH,
+        person: 'mara',
+        decision: 'approve',
+        verdict: 'accepted',
+        reason: 'v2 is harmful',
+        via: 'api',
+      },
     ]);
   });
 
   it('uses one update id for one decision of one person on one plan', async () => {
-    await Promise.all([1, 2, 3].map(() => post('mara', 'approve', { planHash: PLAN_HASH }, INCIDENT_ID, { 'x-firebreak-client': 'cli' })));
+    await Promise.all(
+      [1, 2, 3].map(() =>
+        post('mara', 'approve', { planHash: PLAN_HASH }, INCIDENT_ID, { 'x-firebreak-client': 'cli' }),
+      ),
+    );
     await post('ben', 'approve', { planHash: PLAN_HASH });
     const ids = gateway.updates.map(({ updateId }) => updateId);
     expect(ids).toHaveLength(4);
@@ -187,16 +231,31 @@ describe('deciding', () => {
       expect(response.json()).toMatchObject({ duplicate: true, step: 'rollback' });
     }
     expect(gateway.updates).toHaveLength(1);
-    expect((await attemptsSince(0, id)).map(({ verdict }) => verdict)).toEqual(['accepted', 'duplicate', 'duplicate']);
+    expect((await attemptsSince(0, id)).map(({ verdict }) => verdict)).toEqual([
+      'accepted',
+      'duplicate',
+      'duplicate',
+    ]);
     // Nobody else has decided, and this person not otherwise.
-    expect((await post('ben', 'approve', { planHash: PLAN_HASH }, id)).json().error.code).toBe('nothing_waiting');
-    expect((await post('mara', 'reject', { planHash: PLAN_HASH }, id)).json().error.code).toBe('nothing_waiting');
+    expect((await post('ben', 'approve', { planHash: PLAN_HASH }, id)).json().error.code).toBe(
+      'nothing_waiting',
+    );
+    expect((await post('mara', 'reject', { planHash: PLAN_HASH }, id)).json().error.code).toBe(
+      'nothing_waiting',
+    );
   });
 
   const refused: [string, Who, object, number, string, string][] = [
     ['by someone not in the group', 'vic', { planHash: PLAN_HASH }, 403, 'forbidden', 'denied'],
     ['of another plan', 'mara', { planHash: 'b'.repeat(64) }, 409, 'plan_changed', 'invalid'],
-    ['of a step that does not wait', 'mara', { step: 'divert', planHash: PLAN_HASH }, 409, 'nothing_waiting', 'invalid'],
+    [
+      'of a step that does not wait',
+      'mara',
+      { step: 'divert', planHash: PLAN_HASH },
+      409,
+      'nothing_waiting',
+      'invalid',
+    ],
   ];
   it.each(refused)('refuses and records an approval %s', async (_name, who, body, status, code, verdict) => {
     const before = (await records.attempts(INCIDENT_ID)).length;
@@ -207,13 +266,15 @@ describe('deciding', () => {
     expect(await attemptsSince(before)).toMatchObject([{ person: who, decision: 'approve', verdict }]);
   });
 
-  it.each([[{}], [{ planHash: PLAN_HASH.slice(0, 12) }], [{ planHash: PLAN_HASH, force: true }], [{ planHash: PLAN_HASH, step: '../x' }]])(
-    'wants the whole hash of the plan and nothing it does not know: %j',
-    async (body) => {
-      expect((await post('mara', 'approve', body)).json().error.code).toBe('invalid_request');
-      expect(gateway.updates).toEqual([]);
-    },
-  );
+  it.each([
+    [{}],
+    [{ planHash: PLAN_HASH.slice(0, 12) }],
+    [{ planHash: PLAN_HASH, force: true }],
+    [{ planHash: PLAN_HASH, step: '../x' }],
+  ])('wants the whole hash of the plan and nothing it does not know: %j', async (body) => {
+    expect((await post('mara', 'approve', body)).json().error.code).toBe('invalid_request');
+    expect(gateway.updates).toEqual([]);
+  });
 
   it('tells why the incident refused it, and records that too', async () => {
     const before = (await records.attempts(INCIDENT_ID)).length;
@@ -226,7 +287,9 @@ describe('deciding', () => {
     expect((await attemptsSince(before)).map(({ verdict }) => verdict)).toEqual(['accepted', 'invalid']);
     // What was refused is no decision: trying again is no duplicate.
     gateway.answer = () => ({ message: 'approved' });
-    expect((await post('mara', 'approve', { planHash: PLAN_HASH })).json()).toMatchObject({ duplicate: false });
+    expect((await post('mara', 'approve', { planHash: PLAN_HASH })).json()).toMatchObject({
+      duplicate: false,
+    });
   });
 
   it('keeps trying with the same id over a transport error', async () => {
@@ -286,9 +349,21 @@ describe('acting', () => {
   const actions: [string, Who, object | undefined, string, object][] = [
     ['acknowledge', 'mara', undefined, 'acknowledge', {}],
     ['note', 'mara', { text: ' seen\u0000 ' }, 'addNote', { text: 'seen\uFFFD' }],
-    ['severity', 'mara', { severity: 'SEV2', reason: 'small' }, 'setSeverity', { severity: 'SEV2', reason: 'small' }],
+    [
+      'severity',
+      'mara',
+      { severity: 'SEV2', reason: 'small' },
+      'setSeverity',
+      { severity: 'SEV2', reason: 'small' },
+    ],
     ['commander', 'mara', { commander: 'ben' }, 'assignCommander', { commander: 'ben' }],
-    ['retry-step', 'mara', { step: 'ticket', reason: 'back up' }, 'retryStep', { step: 'ticket', reason: 'back up' }],
+    [
+      'retry-step',
+      'mara',
+      { step: 'ticket', reason: 'back up' },
+      'retryStep',
+      { step: 'ticket', reason: 'back up' },
+    ],
     ['skip-step', 'mara', { step: 'sample', reason: 'no' }, 'skipStep', { step: 'sample', reason: 'no' }],
     ['abort', 'ben', { reason: 'drill' }, 'abort', { reason: 'drill' }],
     ['resolve', 'ben', { reason: 'done' }, 'resolve', { reason: 'done' }],
@@ -306,9 +381,15 @@ describe('acting', () => {
     const response = await post(who, action, body);
     expect(response.json()).toEqual({ message: `${update} recorded`, incidentId: INCIDENT_ID });
     expect(gateway.updates).toMatchObject([
-      { workflowId: 'incident-3f9a1c2b7d01', name: update, argument: { actor: { person: who, via: 'api' }, ...argument } },
+      {
+        workflowId: 'incident-3f9a1c2b7d01',
+        name: update,
+        argument: { actor: { person: who, via: 'api' }, ...argument },
+      },
     ]);
-    expect(await attemptsSince(before)).toMatchObject([{ person: who, decision: action, verdict: 'accepted' }]);
+    expect(await attemptsSince(before)).toMatchObject([
+      { person: who, decision: action, verdict: 'accepted' },
+    ]);
     // And refused, recorded, not sent for who may only look.
     expect((await post('vic', action, body)).statusCode).toBe(403);
     expect(gateway.updates).toHaveLength(1);
@@ -321,7 +402,9 @@ describe('acting', () => {
     await post('mara', 'note', { text: 'once' }, INCIDENT_ID, key);
     await post('ben', 'note', { text: 'other' }, INCIDENT_ID, key);
     expect(new Set(gateway.updates.map(({ updateId }) => updateId)).size).toBe(2);
-    expect((await post('mara', 'note', { text: 'x' }, INCIDENT_ID, { 'idempotency-key': 'x y' })).statusCode).toBe(400);
+    expect(
+      (await post('mara', 'note', { text: 'x' }, INCIDENT_ID, { 'idempotency-key': 'x y' })).statusCode,
+    ).toBe(400);
   });
 
   it('names what is wrong with a body', async () => {
@@ -367,7 +450,11 @@ describe('health', () => {
     gateway.failure = new GatewayError('unavailable', 'connect ECONNREFUSED');
     const response = await app.inject('/readyz');
     expect(response.statusCode).toBe(503);
-    expect(response.json().checks).toContainEqual({ name: 'temporal', ok: false, problems: ['Temporal: connect ECONNREFUSED'] });
+    expect(response.json().checks).toContainEqual({
+      name: 'temporal',
+      ok: false,
+      problems: ['Temporal: connect ECONNREFUSED'],
+    });
   });
 
   it('has metrics for Prometheus', async () => {

@@ -36,7 +36,10 @@ const listQuery = z.object({
   state: z.enum(STATES).optional(),
   limit: z.coerce.number().int().min(1).max(MAX_LISTED).default(DEFAULT_LISTED),
 });
-const idempotencyKey = z.string().regex(/^[\w-]{8,64}$/, 'expected 8 to 64 letters, digits, dashes').optional();
+const idempotencyKey = z
+  .string()
+  .regex(/^[\w-]{8,64}$/, 'expected 8 to 64 letters, digits, dashes')
+  .optional();
 
 export interface ApiDeps {
   access: Access;
@@ -72,7 +75,11 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
     }
     request.log.warn({ reason: authentication.reason }, 'API request refused');
     reply.header('www-authenticate', 'Bearer realm="firebreak"');
-    return replyEarly(request, reply, new EdgeError('unauthenticated', 'A bearer token of a person is needed.'));
+    return replyEarly(
+      request,
+      reply,
+      new EdgeError('unauthenticated', 'A bearer token of a person is needed.'),
+    );
   });
 
   const personOf = (request: FastifyRequest): Person => {
@@ -138,7 +145,16 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
     app.post(`/incidents/:id/${decision}`, async (request, reply) => {
       const body = check(decisionBody, request.body ?? {}, 'body');
       const person = personOf(request);
-      return send(reply, await decide(deps.decide, { person, via: viaOf(request), decision, incident: idOf(request), ...body }));
+      return send(
+        reply,
+        await decide(deps.decide, {
+          person,
+          via: viaOf(request),
+          decision,
+          incident: idOf(request),
+          ...body,
+        }),
+      );
     });
   }
 
@@ -171,5 +187,7 @@ function viaOf(request: FastifyRequest): 'api' | 'cli' {
 function check<T extends z.ZodType>(schema: T, value: unknown, what: string): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new EdgeError('invalid_request', `The ${what} is not as it should be.`, { problems: problemsOf(result.error) });
+  throw new EdgeError('invalid_request', `The ${what} is not as it should be.`, {
+    problems: problemsOf(result.error),
+  });
 }

@@ -93,7 +93,10 @@ export function createTemporalGateway(client: Client, options: { taskQueue: stri
       return await call('update the incident', () =>
         client.workflow
           .getHandle(request.workflowId)
-          .executeUpdate<Answer, [unknown]>(request.name, { updateId: request.updateId, args: [request.argument] }),
+          .executeUpdate<Answer, [unknown]>(request.name, {
+            updateId: request.updateId,
+            args: [request.argument],
+          }),
       );
     },
 
@@ -119,7 +122,9 @@ export function createTemporalGateway(client: Client, options: { taskQueue: stri
         const { customAttributes } = await call('read the search attributes', () =>
           client.connection.operatorService.listSearchAttributes({ namespace }),
         );
-        const missing = Object.values(SEARCH_ATTRIBUTES).filter((name) => !(name in (customAttributes ?? {})));
+        const missing = Object.values(SEARCH_ATTRIBUTES).filter(
+          (name) => !(name in (customAttributes ?? {})),
+        );
         const problems = missing.map(
           (name) =>
             `Search attribute ${name} is not registered, so every start would be refused: ` +
@@ -161,12 +166,19 @@ function toGatewayError(what: string, error: unknown): GatewayError {
     const failureType = failure instanceof ApplicationFailure ? (failure.type ?? undefined) : undefined;
     // The workflow ended or continued as new with the update in it: the same id may be sent again.
     if (failureType === 'AcceptedUpdateCompletedWorkflow') {
-      return new GatewayError('unavailable', `Could not ${what}: the workflow moved on meanwhile.`, { cause: error });
+      return new GatewayError('unavailable', `Could not ${what}: the workflow moved on meanwhile.`, {
+        cause: error,
+      });
     }
-    return new GatewayError('refused', failure?.message ?? 'The incident refused it.', { cause: error, failureType });
+    return new GatewayError('refused', failure?.message ?? 'The incident refused it.', {
+      cause: error,
+      failureType,
+    });
   }
   if (error instanceof QueryNotRegisteredError) {
-    return new GatewayError('refused', `Could not ${what}: its worker does not know this query.`, { cause: error });
+    return new GatewayError('refused', `Could not ${what}: its worker does not know this query.`, {
+      cause: error,
+    });
   }
   // Transport, deadline, overload, a missing search attribute: nothing was accepted as far as anybody knows.
   const cause = error instanceof ServiceError ? (error.cause ?? error) : (error as Error);

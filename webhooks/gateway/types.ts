@@ -64,7 +64,11 @@ export class GatewayError extends Error {
   /** For `refused`: the failure type of domain/failure.ts, where the workflow gave one. */
   readonly failureType: string | undefined;
 
-  constructor(problem: GatewayProblem, message: string, more: { cause?: unknown; failureType?: string } = {}) {
+  constructor(
+    problem: GatewayProblem,
+    message: string,
+    more: { cause?: unknown; failureType?: string } = {},
+  ) {
     super(message, { cause: more.cause });
     this.name = 'GatewayError';
     this.problem = problem;

@@ -45,12 +45,15 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
   };
 
   const permission = deps.access.may(person, spec.access);
-  if (!permission.allowed) return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
+  if (!permission.allowed)
+    return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
   const parsed = spec.body.safeParse(input.body ?? {});
   if (!parsed.success) {
     return refuse(
       'invalid',
-      new EdgeError('invalid_request', `The body does not fit ${action}.`, { problems: problemsOf(parsed.error) }),
+      new EdgeError('invalid_request', `The body does not fit ${action}.`, {
+        problems: problemsOf(parsed.error),
+      }),
     );
   }
   const told = spec.record(parsed.data);
@@ -84,6 +87,8 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
 /** A key belongs to the person who sent it: nobody else's key answers with this person's result. */
 function updateIdFor({ action, person, idempotencyKey }: ActInput): string {
   if (idempotencyKey === undefined) return `${action}-${randomUUID()}`;
-  const digest = createHash('sha256').update(JSON.stringify([person.id, idempotencyKey])).digest('hex');
+  const digest = createHash('sha256')
+    .update(JSON.stringify([person.id, idempotencyKey]))
+    .digest('hex');
   return `${action}-${digest.slice(0, 32)}`;
 }

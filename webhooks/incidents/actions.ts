@@ -21,9 +21,14 @@ const MAX_TEXT = 4_000;
 /** An override that nobody renews must not outlive a shift. */
 const MAX_OVERRIDE_MS = 24 * 3_600_000;
 
-const text = z.string().transform(wellFormed).pipe(z.string().trim().min(1, 'must not be empty').max(MAX_TEXT));
+const text = z
+  .string()
+  .transform(wellFormed)
+  .pipe(z.string().trim().min(1, 'must not be empty').max(MAX_TEXT));
 const stepId = z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/, 'expected the id of a step');
-const personId = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the id of a person in the access file');
+const personId = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the id of a person in the access file');
 
 /** An action that is sent as one update of the incident's workflow. Approve and reject are not here: see decide.ts. */
 export interface ActionSpec<Body extends z.ZodType = z.ZodType> {

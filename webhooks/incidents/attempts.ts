@@ -23,7 +23,9 @@ export function createAttemptRecorder(deps: {
     try {
       await deps.records.recordAttempt({
         ...attempt,
-        ...(attempt.reason === undefined ? {} : { reason: attempt.reason.slice(0, MAX_REASON).toWellFormed() }),
+        ...(attempt.reason === undefined
+          ? {}
+          : { reason: attempt.reason.slice(0, MAX_REASON).toWellFormed() }),
         id: randomUUID(),
         atMs: deps.now(),
       });

@@ -89,9 +89,13 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
   attempted = { ...attempted, step };
 
   const permission = deps.access.may(person, decision, { groups: waiting.groups });
-  if (!permission.allowed) return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
+  if (!permission.allowed)
+    return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
   if (!namesPlan(input, planHash)) {
-    return refuse('invalid', new EdgeError('plan_changed', `Step ${step} waits for a decision on another plan.`));
+    return refuse(
+      'invalid',
+      new EdgeError('plan_changed', `Step ${step} waits for a decision on another plan.`),
+    );
   }
   attempted = { ...attempted, planHash };
   if (decision === 'approve' && waiting.approvedBy.includes(person.id)) {
@@ -147,13 +151,18 @@ export async function readLive(reader: IncidentReader, incident: string): Promis
 export function findWaiting(view: IncidentView, step: string | undefined): PendingApproval | EdgeError {
   const pending = view.pendingApprovals;
   if (step !== undefined) {
-    return pending.find((one) => one.step === step) ?? new EdgeError('nothing_waiting', `Step ${step} does not wait for a decision.`);
+    return (
+      pending.find((one) => one.step === step) ??
+      new EdgeError('nothing_waiting', `Step ${step} does not wait for a decision.`)
+    );
   }
   const [only, ...others] = pending;
   if (only === undefined) return new EdgeError('nothing_waiting', 'No step waits for a decision.');
   if (others.length > 0) {
     const steps = pending.map((one) => one.step).join(', ');
-    return new EdgeError('invalid_request', `Several steps wait for a decision: ${steps}.`, { hint: 'Name the step.' });
+    return new EdgeError('invalid_request', `Several steps wait for a decision: ${steps}.`, {
+      hint: 'Name the step.',
+    });
   }
   return only;
 }
@@ -175,7 +184,8 @@ async function earlierDecision(
   );
   // The last word counts: accepted by the edge and refused by the incident is no decision.
   const last = same.filter(({ verdict }) => verdict === 'accepted' || verdict === 'invalid').at(-1);
-  if (last?.verdict !== 'accepted' || last.step === undefined || last.planHash === undefined) return undefined;
+  if (last?.verdict !== 'accepted' || last.step === undefined || last.planHash === undefined)
+    return undefined;
   return { step: last.step, planHash: last.planHash };
 }
 

@@ -43,7 +43,10 @@ export interface IncidentReader {
   list(filter: { limit: number; state?: IncidentState }): Promise<IncidentList>;
 }
 
-export function createIncidentReader(deps: { gateway: IncidentGateway; records: ReadableRecords }): IncidentReader {
+export function createIncidentReader(deps: {
+  gateway: IncidentGateway;
+  records: ReadableRecords;
+}): IncidentReader {
   const { gateway, records } = deps;
 
   async function readWhole(id: string): Promise<FoundIncident> {
@@ -106,7 +109,9 @@ export function createIncidentReader(deps: { gateway: IncidentGateway; records: 
       throw new EdgeError('records_unavailable', 'Neither the records nor Temporal answer.');
     }
 
-    const openIds = new Set((recorded ?? []).filter(({ state }) => state !== 'closed').map((view) => view.workflowId));
+    const openIds = new Set(
+      (recorded ?? []).filter(({ state }) => state !== 'closed').map((view) => view.workflowId),
+    );
     const unknown = (running ?? []).filter(({ workflowId }) => !openIds.has(workflowId));
     const asked = await Promise.all(
       unknown.map(({ workflowId }) => gateway.describe(workflowId).catch(() => undefined)),

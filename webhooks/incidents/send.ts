@@ -24,12 +24,17 @@ export async function sendUpdate(
     try {
       return await gateway.update(request);
     } catch (error) {
-      if (!(error instanceof GatewayError) || error.problem !== 'unavailable') throw edgeErrorOfGateway(error);
+      if (!(error instanceof GatewayError) || error.problem !== 'unavailable')
+        throw edgeErrorOfGateway(error);
       if (performance.now() + pauseMs >= deadlineAtMs) {
-        throw new EdgeError('outcome_unknown', `It is not known whether the incident took it: ${error.message}`, {
-          cause: error,
-          retryAfterSeconds: 5,
-        });
+        throw new EdgeError(
+          'outcome_unknown',
+          `It is not known whether the incident took it: ${error.message}`,
+          {
+            cause: error,
+            retryAfterSeconds: 5,
+          },
+        );
       }
       await delay(pauseMs);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);

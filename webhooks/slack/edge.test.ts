@@ -24,7 +24,10 @@ class SlackSide {
       for await (const chunk of request) text += chunk;
       const path = request.url ?? '';
       const json = (request.headers['content-type'] ?? '').includes('json');
-      this.received.push({ path, body: json ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text)) });
+      this.received.push({
+        path,
+        body: json ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text)),
+      });
       response.statusCode = this.refuseResponses && path.startsWith('/respond') ? 404 : 200;
       response.setHeader('content-type', 'application/json').end('{"ok":true}');
       for (const wake of this.#waiting.splice(0)) wake();
@@ -159,7 +162,10 @@ describe('requests that Slack did not sign just now', () => {
     ['from 6 minutes ahead', { atMs: NOW + 6 * 60_000 }],
   ];
   it.each(forged)('%s are refused', async (_name, how) => {
-    for (const response of [await command('list', {}, how), await press('firebreak_approve', button, {}, how)]) {
+    for (const response of [
+      await command('list', {}, how),
+      await press('firebreak_approve', button, {}, how),
+    ]) {
       expect(response.statusCode).toBe(401);
       expect(response.json().error.code).toBe('unauthenticated');
     }
@@ -195,7 +201,12 @@ describe('who may', () => {
     expect(body).toMatchObject({ response_type: 'ephemeral', replace_original: false });
     expect(body['text']).toContain('U0STRANGER');
     const [attempt] = (await records.attempts(INCIDENT_ID)).slice(before);
-    expect(attempt).toMatchObject({ decision: 'approve', verdict: 'denied', via: 'slack', planHash: PLAN_HASH });
+    expect(attempt).toMatchObject({
+      decision: 'approve',
+      verdict: 'denied',
+      via: 'slack',
+      planHash: PLAN_HASH,
+    });
     expect(attempt?.person).toBeUndefined();
     expect(gateway.updates).toEqual([]);
   });
@@ -204,7 +215,9 @@ describe('who may', () => {
     const before = await attempts();
     await command(`resolve ${INCIDENT_ID} done`, { user_id: 'U0VIC' });
     await slack.message(/Not allowed/);
-    expect((await records.attempts(INCIDENT_ID)).slice(before)).toMatchObject([{ person: 'vic', decision: 'resolve', verdict: 'denied' }]);
+    expect((await records.attempts(INCIDENT_ID)).slice(before)).toMatchObject([
+      { person: 'vic', decision: 'resolve', verdict: 'denied' },
+    ]);
   });
 });
 
@@ -221,7 +234,12 @@ describe('the approve button', () => {
     await slack.message(/Approved by mara: rolling back/);
     const { signed, actor } = gateway.updates[0]?.argument as { signed: SignedDecision; actor: object };
     expect(actor).toEqual({ person: 'mara', via: 'slack' });
-    expect(signed.decision).toMatchObject({ person: 'mara', via: 'slack', planHash: PLAN_HASH, step: 'rollback' });
+    expect(signed.decision).toMatchObject({
+      person: 'mara',
+      via: 'slack',
+      planHash: PLAN_HASH,
+      step: 'rollback',
+    });
   });
 
   it('of a plan that has been replaced approves nothing', async () => {
@@ -230,11 +248,14 @@ describe('the approve button', () => {
     expect(gateway.updates).toEqual([]);
   });
 
-  it.each([['not json'], ['{}'], [`{"incidentId":"${INCIDENT_ID}"}`], ['[]']])('with the value %s approves nothing', async (value) => {
-    await press('firebreak_approve', value);
-    await slack.message(/not one that this version|another plan/);
-    expect(gateway.updates).toEqual([]);
-  });
+  it.each([['not json'], ['{}'], [`{"incidentId":"${INCIDENT_ID}"}`], ['[]']])(
+    'with the value %s approves nothing',
+    async (value) => {
+      await press('firebreak_approve', value);
+      await slack.message(/not one that this version|another plan/);
+      expect(gateway.updates).toEqual([]);
+    },
+  );
 
   it('pressed twice at once is one update', async () => {
     await Promise.all([press('firebreak_approve', button), press('firebreak_approve', button)]);
@@ -284,12 +305,15 @@ describe('the approve button', () => {
 });
 
 describe('the slash command', () => {
-  it.each(['', 'help', 'dance', 'status', `reject ${INCIDENT_ID}`])('%j gives help in the answer itself', async (text) => {
-    const response = await command(text);
-    expect(response.json()).toMatchObject({ response_type: 'ephemeral' });
-    expect(response.json().text).toContain('/firebreak approve ID');
-    expect(slack.received).toEqual([]);
-  });
+  it.each(['', 'help', 'dance', 'status', `reject ${INCIDENT_ID}`])(
+    '%j gives help in the answer itself',
+    async (text) => {
+      const response = await command(text);
+      expect(response.json()).toMatchObject({ response_type: 'ephemeral' });
+      expect(response.json().text).toContain('/firebreak approve ID');
+      expect(slack.received).toEqual([]);
+    },
+  );
 
   it('list and status show text of incidents literally', async () => {
     const view = viewOf({ title: 'Harm <!channel> & <https://evil.example|ok> *bold*\u0007' });

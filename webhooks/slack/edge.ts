@@ -43,7 +43,9 @@ export function createSlackEdge(deps: SlackEdgeDeps): SlackEdge {
     signingSecrets: config.signingSecrets,
     teamId: config.teamId,
     now: deps.now,
-    wrongTeam: { ...plainMessage('Refused: this workspace is not the one that Firebreak is configured for.') },
+    wrongTeam: {
+      ...plainMessage('Refused: this workspace is not the one that Firebreak is configured for.'),
+    },
     onRefused: (reason) => logger.warn({ reason }, 'Slack request refused'),
   });
   const app = new App({
@@ -74,7 +76,9 @@ export function createSlackEdge(deps: SlackEdgeDeps): SlackEdge {
       message = await run();
     } catch (error) {
       logger.error({ err: error }, 'Slack request failed');
-      message = plainMessage('This failed inside Firebreak; its log has the details. Try the CLI: firebreak incident show ID');
+      message = plainMessage(
+        'This failed inside Firebreak; its log has the details. Try the CLI: firebreak incident show ID',
+      );
     }
     try {
       await respond(message as Parameters<RespondFn>[0]);
@@ -110,7 +114,8 @@ export function createSlackEdge(deps: SlackEdgeDeps): SlackEdge {
     if (name !== 'acknowledge') {
       // The answer to a button has no body of its own, so this is the first of the five uses of the response_url.
       await respond({ ...plainMessage('Recording your decision...') } as Parameters<RespondFn>[0]).catch(
-        (error: Error) => logger.warn({ reason: error.message }, 'response_url did not take the first answer'),
+        (error: Error) =>
+          logger.warn({ reason: error.message }, 'response_url did not take the first answer'),
       );
     }
     await finish(
@@ -131,7 +136,10 @@ function waitingText(request: SlackRequest): string {
 /** Bolt's log lines in ours: messages only, since its objects may hold whole requests. */
 function boltLogger(logger: FastifyBaseLogger): Logger {
   const text = (parts: unknown[]) =>
-    parts.map((part) => (part instanceof Error ? part.message : typeof part === 'string' ? part : '')).join(' ').trim();
+    parts
+      .map((part) => (part instanceof Error ? part.message : typeof part === 'string' ? part : ''))
+      .join(' ')
+      .trim();
   return {
     debug: () => undefined,
     info: (...parts) => logger.info(text(parts)),

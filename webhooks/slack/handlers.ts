@@ -61,14 +61,18 @@ async function perform(deps: SlackHandlerDeps, person: Person, request: SlackReq
       return statusMessage(view, note);
     }
     case 'acknowledge':
-      return said(await act(deps.act, { person, via: 'slack', action: 'acknowledge', incident: request.id, body: {} }));
+      return said(
+        await act(deps.act, { person, via: 'slack', action: 'acknowledge', incident: request.id, body: {} }),
+      );
     case 'note': {
       const body = { text: request.text };
       return said(await act(deps.act, { person, via: 'slack', action: 'note', incident: request.id, body }));
     }
     case 'resolve': {
       const body = { reason: request.reason };
-      return said(await act(deps.act, { person, via: 'slack', action: 'resolve', incident: request.id, body }));
+      return said(
+        await act(deps.act, { person, via: 'slack', action: 'resolve', incident: request.id, body }),
+      );
     }
     case 'approve':
       return approveByCommand(deps, person, request);
@@ -92,7 +96,9 @@ async function approveByCommand(
 ): Promise<SlackMessage> {
   const { id: incident, step, planHash } = request;
   if (planHash !== undefined) {
-    return said(await decide(deps.decide, { person, via: 'slack', decision: 'approve', incident, step, planHash }));
+    return said(
+      await decide(deps.decide, { person, via: 'slack', decision: 'approve', incident, step, planHash }),
+    );
   }
   mayView(deps.access, person);
   const { view } = await deps.reader.read(incident);
@@ -114,7 +120,14 @@ async function pressed(
     return said(await act(deps.act, { person, via: 'slack', action, incident, body: {} }));
   }
   return said(
-    await decide(deps.decide, { person, via: 'slack', decision: action, incident, step, planHash: planHash ?? '' }),
+    await decide(deps.decide, {
+      person,
+      via: 'slack',
+      decision: action,
+      incident,
+      step,
+      planHash: planHash ?? '',
+    }),
   );
 }
 

@@ -14,6 +14,10 @@ export function slackOnlyFetch(apiUrl: string | undefined): typeof fetch {
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
     if (!origins.has(url.origin)) throw new Error('refused to send to a host that is not Slack');
-    return fetch(input, { ...init, redirect: 'error', signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) });
+    return fetch(input, {
+      ...init,
+      redirect: 'error',
+      signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS),
+    });
   };
 }

@@ -66,7 +66,8 @@ export class FastifyReceiver implements Receiver {
     server.addContentTypeParser(
       'application/x-www-form-urlencoded',
       { parseAs: 'string', bodyLimit: MAX_BODY_BYTES },
-      (_request: FastifyRequest, body: string, done: (error: Error | null, body?: unknown) => void) => done(null, body),
+      (_request: FastifyRequest, body: string, done: (error: Error | null, body?: unknown) => void) =>
+        done(null, body),
     );
     server.addHook('onRequest', async (request, reply) => {
       if (!looksSignedNow(request.headers, now())) return replyEarly(request, reply, unsigned());
@@ -96,7 +97,9 @@ export class FastifyReceiver implements Receiver {
     return new Promise((resolve, reject) => {
       const event: ReceiverEvent = {
         body,
-        ...(headers['x-slack-retry-num'] === undefined ? {} : { retryNum: Number(headers['x-slack-retry-num']) }),
+        ...(headers['x-slack-retry-num'] === undefined
+          ? {}
+          : { retryNum: Number(headers['x-slack-retry-num']) }),
         ack: async (response?: unknown) => resolve(response ?? ''),
       };
       const working = app

@@ -55,8 +55,20 @@ export function viewOf(change: Partial<IncidentView> = {}): IncidentView {
     actionItems: [],
     humanNeeded: [],
     timeline: [
-      { seq: 0, atMs: Date.UTC(2026, 2, 1, 10), kind: 'alert', text: 'Opened by an alert', actor: 'firebreak' },
-      { seq: 1, atMs: Date.UTC(2026, 2, 1, 10, 0, 2), kind: 'page', text: 'Paged ml-oncall', actor: 'firebreak' },
+      {
+        seq: 0,
+        atMs: Date.UTC(2026, 2, 1, 10),
+        kind: 'alert',
+        text: 'Opened by an alert',
+        actor: 'firebreak',
+      },
+      {
+        seq: 1,
+        atMs: Date.UTC(2026, 2, 1, 10, 0, 2),
+        kind: 'page',
+        text: 'Paged ml-oncall',
+        actor: 'firebreak',
+      },
     ],
     ...change,
   };

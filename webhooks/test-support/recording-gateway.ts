@@ -1,7 +1,12 @@
 import type { AlertsReceived } from '../../domain/alert.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import type { Answer } from '../../workflows/messages.ts';
-import { GatewayError, type IncidentGateway, type IncidentStart, type UpdateRequest } from '../gateway/types.ts';
+import {
+  GatewayError,
+  type IncidentGateway,
+  type IncidentStart,
+  type UpdateRequest,
+} from '../gateway/types.ts';
 
 /**
  * An IncidentGateway that keeps what it is given and behaves as Temporal does where the edges can tell: a signal to what
@@ -21,7 +26,11 @@ export class RecordingGateway implements IncidentGateway {
   gate: Promise<void> | undefined;
   readonly #answers = new Map<string, Answer>();
 
-  async signalWithStart(input: { workflowId: string; start: IncidentStart; alerts: AlertsReceived }): Promise<void> {
+  async signalWithStart(input: {
+    workflowId: string;
+    start: IncidentStart;
+    alerts: AlertsReceived;
+  }): Promise<void> {
     await this.#pass();
     this.running.add(input.workflowId);
     this.started.push(input);
@@ -44,7 +53,8 @@ export class RecordingGateway implements IncidentGateway {
     this.updates.push(request);
     const before = this.#answers.get(request.updateId);
     if (before !== undefined) return before;
-    if (!this.views.has(request.workflowId)) throw new GatewayError('not-running', 'No such incident is running.');
+    if (!this.views.has(request.workflowId))
+      throw new GatewayError('not-running', 'No such incident is running.');
     const answer = this.answer(request);
     this.#answers.set(request.updateId, answer);
     return answer;

@@ -1,0 +1,70 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { RequestError } from 'octokit';
+import { fail, fromAxios } from '../failure.ts';
+
+/** GitHub: without a Retry-After or a reset time, wait "at least one minute". */
+const SECONDARY_LIMIT_DELAY_MS = 60_000;
+/** The primary limit resets within the hour; anything beyond is a clock that is wrong. */
+const MAX_DELAY_MS = 60 * 60_000;
+
+/**
+ * Rules from https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: a limit answers 403 or 429,
+ * told from a lack of rights by `retry-after`, `x-ratelimit-remaining: 0` or its message.
+ * @param what the call in words: `GitHub: creating an issue in acme/incidents`.
+ */
+export function fromGitHub(error: unknown, what: string, nowMs = Date.now()): ApplicationFailure {
+  if (error instanceof ApplicationFailure) return error;
+  if (!(error instanceof RequestError)) return fromAxios(error, what);
+  // Octokit gives errors of the transport a status of their own, and keeps what happened as the cause.
+  if (error.response === undefined) return fromAxios(error.cause ?? error, what);
+  const { status } = error;
+  const { headers } = error.response;
+  if (status === 429 || (status === 403 && isRateLimit(error, headers))) {
+    return fail('RateLimited', `${what}: over GitHub's rate limit (${status})`, {
+      cause: error,
+      nextRetryDelayMs: delayMs(headers, nowMs),
+    });
+  }
+  const message = `${what} was answered ${status}`;
+  if (status >= 500) return fail('Unavailable', message, { cause: error });
+  switch (status) {
+    case 401:
+      return fail('Unauthorized', `${message}: the token was not accepted`, { cause: error });
+    case 403:
+      return fail('Unauthorized', `${message}: the token needs Issues: read and write`, { cause: error });
+    case 404:
+      return fail('NotFound', `${message}: it does not exist, or the token may not see it`, { cause: error });
+    case 409:
+      return fail('Conflict', message, { cause: error });
+    case 410:
+      return fail('NotFound', `${message}: issues are turned off in the repository, or it was deleted`, {
+        cause: error,
+      });
+    default:
+      return fail('InvalidInput', message, { cause: error });
+  }
+}
+
+type Headers = Record<string, string | number | undefined>;
+
+function isRateLimit(error: RequestError, headers: Headers): boolean {
+  return (
+    headers['retry-after'] !== undefined ||
+    String(headers['x-ratelimit-remaining']) === '0' ||
+    /rate limit/i.test(error.message)
+  );
+}
+
+function delayMs(headers: Headers, nowMs: number): number {
+  const retryAfterSeconds = Number(headers['retry-after']);
+  const resetSeconds = Number(headers['x-ratelimit-reset']);
+  if (Number.isFinite(retryAfterSeconds)) return bounded(retryAfterSeconds * 1_000);
+  if (String(headers['x-ratelimit-remaining']) === '0' && Number.isFinite(resetSeconds)) {
+    return bounded(resetSeconds * 1_000 - nowMs);
+  }
+  return SECONDARY_LIMIT_DELAY_MS;
+}
+
+function bounded(delay: number): number {
+  return Math.min(MAX_DELAY_MS, Math.max(1_000, Math.ceil(delay)));
+}

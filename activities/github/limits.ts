@@ -1,0 +1,16 @@
+/**
+ * GitHub's limits (https://docs.github.com/en/rest/issues/issues#create-an-issue answers 422 beyond them) and ours.
+ */
+export const MAX_TITLE = 256;
+export const MAX_BODY = 65_536;
+export const MAX_LABEL = 50;
+/** Labels of one issue. */
+export const MAX_LABELS = 100;
+/** GitHub's largest page. */
+export const PAGE_SIZE = 100;
+/** A retry looks for an issue that is minutes or hours old: 300 incidents opened since then are out of reach. */
+export const MAX_ISSUE_PAGES = 3;
+/** Comments come oldest first only; a ticket with more than a thousand is not read to the end. */
+export const MAX_COMMENT_PAGES = 10;
+/** GitHub ends requests itself after ten seconds; what is not answered then will not be. */
+export const REQUEST_TIMEOUT_MS = 15_000;

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { SampleSummary } from '../../domain/incident.ts';
+
+/**
+ * What a source of samples answers, and what is kept of it. A source is trusted to be the source; what it holds was
+ * written by a model that does harm, so nothing of it passes as it is.
+ */
+
+/** Ids, request ids: letters, digits and the punctuation of ids of content stores, UUIDs, ARNs and paths. */
+const ID = /^[A-Za-z0-9._:/@+=~-]{1,200}$/;
+const MAX_CATEGORY_CHARS = 40;
+const MAX_CATEGORIES_PER_SAMPLE = 10;
+/** Classifiers know some dozens; the rest counts as one, so that a summary stays readable and bounded. */
+const MAX_CATEGORIES_COUNTED = 50;
+const OTHER_CATEGORIES = 'other';
+/** With 200 samples the summary stays far below Temporal's 2 MB for one payload. */
+const MAX_LINK_CHARS = 1_000;
+
+const item = z
+  .object({
+    id: z.string().min(1),
+    at: z.iso.datetime({ offset: true }),
+    requestId: z.string().optional(),
+    categories: z.array(z.string()),
+    text: z.string().optional(),
+    length: z.int().nonnegative().optional(),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-fA-F]{64}$/)
+      .optional(),
+    link: z.string().optional(),
+  })
+  .refine(
+    (sample) => sample.text !== undefined || (sample.sha256 !== undefined && sample.length !== undefined),
+    {
+      message: 'text, or sha256 and length',
+    },
+  );
+
+/**
+ * `GET ?namespace=&deployment=&from=&to=&limit=&harmful=true` (times in RFC 3339) answers this, newest first:
+ *
+ *     { "items": [{ "id": "out-1", "at": "2025-01-01T00:00:00Z", "categories": ["hate"], "text": "...",
+ *                   "requestId": "req-1", "link": "https://store.example.com/out-1" }] }
+ *
+ * Either `text` or both `sha256` (hex, of its UTF-8) and `length` (UTF-16 code units). Other members are ignored.
+ */
+export const sampleAnswer = z.object({ items: z.array(item) });
+
+type SampleItem = z.output<typeof item>;
+export type KeptSample = SampleSummary['items'][number] & { atMs: number };
+
+/** A sample without its text. */
+export function withoutText(sample: SampleItem): KeptSample {
+  const { text, sha256 = '', length = 0 } = sample;
+  const link = sample.link === undefined ? undefined : httpLink(sample.link);
+  return {
+    atMs: Date.parse(sample.at),
+    id: plainId(sample.id),
+    // What can be measured is measured: a source's own word on its text counts only where it keeps the text to itself.
+    sha256: text === undefined ? sha256.toLowerCase() : sha256Of(text),
+    length: text === undefined ? length : text.length,
+    categories: plainCategories(sample.categories),
+    requestId: sample.requestId === undefined ? '' : plainId(sample.requestId),
+    ...(link !== undefined && { link }),
+  };
+}
+
+/** Samples per category, most frequent first. */
+export function countCategories(samples: readonly KeptSample[]): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { categories } of samples) {
+    for (const category of categories) counts.set(category, (counts.get(category) ?? 0) + 1);
+  }
+  const sorted = [...counts].sort(([nameA, a], [nameB, b]) => b - a || (nameA < nameB ? -1 : 1));
+  if (sorted.length <= MAX_CATEGORIES_COUNTED) return Object.fromEntries(sorted);
+  const named = new Map(
+    sorted.slice(0, MAX_CATEGORIES_COUNTED - 1).filter(([name]) => name !== OTHER_CATEGORIES),
+  );
+  const shown = new Set(named.keys());
+  // Samples, not mentions: one with several rare categories counts once.
+  const others = samples.filter(({ categories }) => categories.some((name) => !shown.has(name))).length;
+  return Object.fromEntries([...named, [OTHER_CATEGORIES, others]]);
+}
+
+/** An id that is none (a sentence, control characters, too long) could be the output itself: its digest stands for it. */
+function plainId(id: string): string {
+  return ID.test(id) ? id : `sha256:${sha256Of(id)}`;
+}
+
+/** `Self Harm!` becomes `self_harm`; what has nothing legible is left out. */
+function plainCategories(categories: readonly string[]): string[] {
+  const kept = new Set<string>();
+  for (const category of categories) {
+    const name = category
+      // Long before the end of a hostile megabyte.
+      .slice(0, 2 * MAX_CATEGORY_CHARS)
+      .toLowerCase()
+      .replace(/[^a-z0-9_.-]+/g, '_')
+      .replace(/^[_.-]+/, '')
+      .slice(0, MAX_CATEGORY_CHARS)
+      .replace(/[_.-]+$/, '');
+    if (name !== '') kept.add(name);
+    if (kept.size === MAX_CATEGORIES_PER_SAMPLE) break;
+  }
+  return [...kept];
+}
+
+/** Only http(s), without credentials; cut links lead nowhere, so a long one is left out. */
+function httpLink(link: string): string | undefined {
+  if (link.length > MAX_LINK_CHARS || !URL.canParse(link)) return undefined;
+  const url = new URL(link);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;
+  if (url.username !== '' || url.password !== '') return undefined;
+  return url.href.length > MAX_LINK_CHARS ? undefined : url.href;
+}
+
+function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,71 @@
+import { WebAPIHTTPError, WebAPIPlatformError, WebAPIRateLimitedError } from '@slack/web-api';
+import { ApplicationFailure } from '@temporalio/common';
+import type { FailureType } from '../../domain/failure.ts';
+import { fail } from '../failure.ts';
+
+/** What Slack's error codes mean and what to do (https://docs.slack.dev/reference/methods/chat.postMessage#errors). */
+const CODES: Record<string, [type: FailureType, todo?: string]> = {
+  invalid_auth: ['Unauthorized', 'set chat.slack.botToken to the bot token (xoxb-) of the installed app'],
+  not_authed: ['Unauthorized', 'set chat.slack.botToken to the bot token (xoxb-) of the installed app'],
+  account_inactive: ['Unauthorized', 'the app was uninstalled: install it again and set chat.slack.botToken'],
+  token_revoked: ['Unauthorized', 'the token was revoked: install the app again and set chat.slack.botToken'],
+  token_expired: ['Unauthorized', 'set chat.slack.botToken to a fresh token'],
+  missing_scope: [
+    'Unauthorized',
+    'the app needs chat:write and channels:history (groups:history for a private channel): add them and reinstall it',
+  ],
+  no_permission: ['Unauthorized', "the workspace's settings do not let the app post there"],
+  restricted_action: [
+    'Unauthorized',
+    'only some members may post to this channel: allow the app or choose another channel',
+  ],
+  access_denied: ['Unauthorized'],
+  channel_not_found: [
+    'InvalidInput',
+    'set chat.slack.channel to the id of a channel (C...), not its name, and invite the app to it',
+  ],
+  not_in_channel: ['InvalidInput', 'invite the app to the channel: /invite @firebreak'],
+  is_archived: ['InvalidInput', 'the channel is archived: set chat.slack.channel to another one'],
+  ratelimited: ['RateLimited'],
+  rate_limited: ['RateLimited'],
+  fatal_error: ['Unavailable'],
+  internal_error: ['Unavailable'],
+  service_unavailable: ['Unavailable'],
+  request_timeout: ['Unavailable'],
+  team_added_to_org: ['Unavailable'],
+};
+
+/** Slack's code of a refused call; undefined for anything else, such as a proxy's page in place of an answer. */
+export function slackCode(error: unknown): string | undefined {
+  if (!(error instanceof WebAPIPlatformError)) return undefined;
+  return /^[a-z_]{1,60}$/.test(error.data.error) ? error.data.error : undefined;
+}
+
+/**
+ * @param error whatever the WebClient threw.
+ * @param method of the Web API: `chat.update`.
+ */
+export function fromSlack(error: unknown, method: string): ApplicationFailure {
+  if (error instanceof ApplicationFailure) return error;
+  const what = `Slack ${method}`;
+  if (error instanceof WebAPIRateLimitedError) {
+    const nextRetryDelayMs = error.retryAfter * 1_000;
+    return fail('RateLimited', `${what} was rate limited`, { cause: error, nextRetryDelayMs });
+  }
+  const code = slackCode(error);
+  if (code !== undefined) {
+    const [type, todo] = CODES[code] ?? ['InvalidInput'];
+    return fail(type, `${what} was refused: ${code}${todo === undefined ? '' : `; ${todo}`}`, {
+      cause: error,
+    });
+  }
+  if (error instanceof WebAPIHTTPError && error.statusCode < 500) {
+    return fail('InvalidInput', `${what} was answered ${error.statusCode}; is chat.slack.apiUrl right?`, {
+      cause: error,
+    });
+  }
+  if (error instanceof WebAPIHTTPError) {
+    return fail('Unavailable', `${what} was answered ${error.statusCode}`, { cause: error });
+  }
+  return fail('Unavailable', `${what}: no answer`, { cause: error });
+}

@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { IncidentView, TimelineEntry } from '../domain/incident.ts';
+import type { CliEnv } from './env.ts';
+import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
+import { plain } from './output.ts';
+
+export const DEFAULT_URL = 'http://127.0.0.1:8787';
+/** Reading answers within the server's own deadlines. */
+const READ_TIMEOUT_MS = 15_000;
+/** The server tries an action for 30 s before it says that the outcome is not known. */
+const ACT_TIMEOUT_MS = 45_000;
+
+export interface IncidentSummary {
+  incidentId: string;
+  title: string;
+  state: string;
+  severity: string;
+  outcome?: string;
+  target?: string;
+  runbook: string;
+  triggeredAtMs?: number;
+  awaitingApproval: string[];
+  humanNeeded: string[];
+}
+
+export interface ShownIncident {
+  source: 'live' | 'records';
+  note?: string;
+  incident: IncidentView;
+}
+
+/** The incident API, for one person. Every method throws CliError. */
+export interface ApiClient {
+  list(filter: {
+    state?: string;
+    limit?: number;
+  }): Promise<{ incidents: IncidentSummary[]; notes: string[] }>;
+  show(id: string): Promise<ShownIncident>;
+  timeline(id: string): Promise<{ incidentId: string; timeline: TimelineEntry[] }>;
+  postmortem(id: string): Promise<{ markdown: string; draft: boolean }>;
+  attempts(id: string): Promise<{ incidentId: string; attempts: Record<string, unknown>[] }>;
+  /** POST /incidents/ID/<action>. */
+  act(
+    id: string,
+    action: string,
+    body: object,
+  ): Promise<{ message: string; incidentId: string; duplicate?: boolean }>;
+}
+
+export interface ApiOptions {
+  url?: string | undefined;
+  tokenFile?: string | undefined;
+}
+
+export async function createApiClient(
+  options: ApiOptions,
+  env: CliEnv,
+  warn: (text: string) => void,
+): Promise<ApiClient> {
+  const base = checkedUrl(options.url ?? env.url ?? DEFAULT_URL);
+  const token = await readToken(options, env);
+  const loopback = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(base.hostname);
+  if (base.protocol === 'http:' && !loopback) warn(`The token goes to ${base.host} unencrypted: use https.`);
+
+  const { default: axios } = await import('axios');
+  const client = axios.create({
+    baseURL: new URL('api/v1/', base.href.endsWith('/') ? base.href : `${base.href}/`).href,
+    headers: { authorization: `Bearer ${token}`, 'x-firebreak-client': 'cli' },
+    // A redirect would carry the token elsewhere, and a proxy has no business between this machine and itself.
+    maxRedirects: 0,
+    ...(loopback ? { proxy: false as const } : {}),
+    validateStatus: () => true,
+    // Bodies are parsed here, so that an HTML page of some proxy is told from an answer.
+    responseType: 'text',
+    transformResponse: (data) => data,
+  });
+
+  async function call<T>(
+    method: 'GET' | 'POST',
+    path: string,
+    more: { body?: object; params?: object } = {},
+  ): Promise<T> {
+    let response: { status: number; data: string };
+    try {
+      response = await client.request<string>({
+        method,
+        url: path,
+        timeout: method === 'GET' ? READ_TIMEOUT_MS : ACT_TIMEOUT_MS,
+        ...(more.params ? { params: more.params } : {}),
+        ...(more.body ? { data: more.body } : {}),
+        headers: {
+          accept: 'application/json',
+          ...(method === 'POST'
+            ? { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
+            : {}),
+        },
+      });
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      throw new CliError(
+        EXIT.unavailable,
+        'unreachable',
+        `${base.origin} does not answer (${code ?? message}).`,
+        'Is `firebreak serve` running? Set --url or FIREBREAK_URL to where it is.',
+      );
+    }
+    const parsed = parse(response.data);
+    if (response.status >= 200 && response.status < 300 && parsed !== undefined) return parsed as T;
+    throw toCliError(response.status, parsed, base.origin);
+  }
+  const of = (id: string) => `incidents/${encodeURIComponent(id)}`;
+
+  return {
+    list: (filter) => call('GET', 'incidents', { params: filter }),
+    show: (id) => call('GET', of(id)),
+    timeline: (id) => call('GET', `${of(id)}/timeline`),
+    postmortem: (id) => call('GET', `${of(id)}/postmortem`),
+    attempts: (id) => call('GET', `${of(id)}/attempts`),
+    act: (id, action, body) => call('POST', `${of(id)}/${action}`, { body }),
+  };
+}
+
+function checkedUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new CliError(EXIT.usage, 'usage', 'The URL of the server has to start with http:// or https://.');
+  }
+  return url;
+}
+
+async function readToken(options: ApiOptions, env: CliEnv): Promise<string> {
+  if (options.tokenFile === undefined) {
+    if (env.token !== undefined) return env.token;
+    throw new CliError(
+      EXIT.refused,
+      'no_token',
+      'An API token of a person is needed.',
+      'Set FIREBREAK_TOKEN, or give --token-file PATH. The access section of firebreak.yaml names the tokens.',
+    );
+  }
+  try {
+    const token = (await readFile(options.tokenFile, 'utf8')).trim();
+    if (/^\S+$/.test(token)) return token;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    throw new CliError(EXIT.usage, 'usage', `The token file cannot be read (${code ?? 'unknown error'}).`);
+  }
+  throw new CliError(EXIT.usage, 'usage', 'The token file does not hold one token.');
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function toCliError(status: number, body: unknown, origin: string): CliError {
+  const { error } = (body ?? {}) as {
+    error?: { code?: string; message?: string; hint?: string; problems?: string[] };
+  };
+  if (error?.message === undefined) {
+    return new CliError(
+      status === 404 ? EXIT.notFound : status >= 500 ? EXIT.unavailable : EXIT.failed,
+      'unexpected_answer',
+      `${origin} answered ${status} in a way that Firebreak does not.`,
+      'Check --url: something else may be listening there.',
+    );
+  }
+  const lines = [error.message, ...(error.problems ?? []).map((problem) => `  ${problem}`)];
+  return new CliError(
+    exitCodeOf(status),
+    error.code ?? 'failed',
+    lines.map((line) => plain(line)).join('\n'),
+    plain(error.hint),
+  );
+}
+
+function exitCodeOf(status: number): ExitCode {
+  switch (status) {
+    case 400:
+    case 413:
+    case 415:
+      return EXIT.usage;
+    case 401:
+    case 403:
+      return EXIT.refused;
+    case 404:
+      return EXIT.notFound;
+    case 503:
+      return EXIT.unavailable;
+    default:
+      return EXIT.failed;
+  }
+}

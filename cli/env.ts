@@ -1,0 +1,31 @@
+/** The only place where the command line reads the environment. */
+export interface CliEnv {
+  /** Everything, for `env:NAME` references of the configuration. */
+  all: Readonly<Record<string, string | undefined>>;
+  /** FIREBREAK_URL: base URL of the server. */
+  url: string | undefined;
+  /** FIREBREAK_TOKEN: the person's API token. */
+  token: string | undefined;
+  /** FIREBREAK_CONFIG: path of the configuration. */
+  config: string | undefined;
+  /** Whether output on this stream may be coloured: NO_COLOR and FORCE_COLOR (https://no-color.org), else terminals only. */
+  colorOn(stream: { isTTY?: boolean }): boolean;
+}
+
+export function readEnv(env: NodeJS.ProcessEnv = process.env): CliEnv {
+  return {
+    all: env,
+    url: nonEmpty(env['FIREBREAK_URL']),
+    token: nonEmpty(env['FIREBREAK_TOKEN']),
+    config: nonEmpty(env['FIREBREAK_CONFIG']),
+    colorOn: (stream) => {
+      if (nonEmpty(env['NO_COLOR']) !== undefined) return false;
+      if (nonEmpty(env['FORCE_COLOR']) !== undefined) return env['FORCE_COLOR'] !== '0';
+      return stream.isTTY === true && env['TERM'] !== 'dumb';
+    },
+  };
+}
+
+function nonEmpty(value: string | undefined): string | undefined {
+  return value === undefined || value === '' ? undefined : value;
+}

@@ -1,0 +1,306 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { FastifyInstance } from 'fastify';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RecordsStore } from '../activities/records/store.ts';
+import { GatewayError } from '../webhooks/gateway/types.ts';
+import { createTestEdge, openTestRecords, TOKENS } from '../webhooks/test-support/edge.ts';
+import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../webhooks/test-support/incident.ts';
+import type { RecordingGateway } from '../webhooks/test-support/recording-gateway.ts';
+import { readEnv } from './env.ts';
+import { run } from './run.ts';
+
+let app: FastifyInstance;
+let gateway: RecordingGateway;
+let records: RecordsStore;
+let closeRecords: () => Promise<void>;
+let url: string;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'firebreak-cli-'));
+  ({ records, close: closeRecords } = await openTestRecords());
+  ({ app, gateway } = await createTestEdge({ records, sendDeadlineMs: 500 }));
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+});
+afterAll(async () => {
+  await app.close();
+  await closeRecords();
+  await rm(folder, { recursive: true, force: true });
+});
+beforeEach(() => {
+  gateway.views.clear();
+  gateway.views.set(viewOf().workflowId, viewOf());
+  gateway.updates.length = 0;
+  gateway.failure = undefined;
+});
+
+/** Runs a command line as mara; `typed` makes standard input a terminal on which that is typed. */
+async function firebreak(args: string[], more: { env?: Record<string, string>; typed?: string } = {}) {
+  const stdin = Object.assign(new PassThrough(), { isTTY: more.typed !== undefined });
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  if (more.typed !== undefined) stdin.write(more.typed);
+  const env = readEnv({ FIREBREAK_URL: url, FIREBREAK_TOKEN: TOKENS.mara, ...more.env });
+  const code = await run(args, { env, stdin, stdout, stderr });
+  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
+}
+const incident = (...args: string[]) => firebreak(['incident', ...args]);
+
+describe('incident show', () => {
+  it('is a page with the state, milestones, steps, what waits for whom and what to type next', async () => {
+    const { code, out } = await incident('show', '3f9a');
+    expect(code).toBe(0);
+    expect(out).toContain('Harmful outputs of models/llm-api  inc-3f9a1c2b7d01-0a1b2c3d');
+    expect(out).toContain('SEV1  contained');
+    expect(out).toMatch(/contained {4}2026-03-01 10:00:09 {2}\+9\.0 s/);
+    expect(out).toContain('? rollback     awaiting-approval');
+    expect(out).toContain('step rollback: 1 approval from ml-oncall, commander');
+    expect(out).toContain(`firebreak incident approve ${INCIDENT_ID}`);
+    expect(out).toContain(`firebreak incident ack ${INCIDENT_ID}`);
+    expect(out).not.toContain('\u001b[');
+  });
+
+  it('colours where it may, and never lets text of an incident steer the terminal', async () => {
+    const view = viewOf({ title: 'evil\u001b]0;owned\u0007\u009b2J\u202e', humanNeeded: ['\u001b[2Jgone'] });
+    gateway.views.set(view.workflowId, view);
+    const plain = await incident('show', '3f9a');
+    expect(plain.out).toContain('evil]0;owned2J');
+    expect(plain.out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    const json = await incident('show', '3f9a', '--json');
+    expect(json.out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    expect(JSON.parse(json.out).incident.title).toBe(view.title);
+    const coloured = await firebreak(['incident', 'show', '3f9a'], { env: { FORCE_COLOR: '1' } });
+    expect(coloured.out).toContain('\u001b[1m');
+    const forbidden = await firebreak(['incident', 'show', '3f9a'], {
+      env: { FORCE_COLOR: '1', NO_COLOR: '1' },
+    });
+    expect(forbidden.out).not.toContain('\u001b[');
+  });
+});
+
+describe('incident approve', () => {
+  it('shows the plan, asks, and approves exactly what was shown', async () => {
+    const { code, out, err } = await firebreak(['incident', 'approve', '3f9a', '--reason', 'bad'], {
+      typed: 'y\n',
+    });
+    expect(err).toContain('Roll back models/llm-api from revision 2 to revision 1');
+    expect(err).toContain('warning    ConfigMaps are not restored');
+    expect(err).toContain('+ image: model:v1');
+    expect(err).toContain(PLAN_HASH);
+    expect(err).toContain('Approve exactly this plan? [y/N]');
+    expect(out).toBe('approve recorded\n');
+    expect(code).toBe(0);
+    expect(gateway.updates).toMatchObject([
+      {
+        argument: {
+          actor: { via: 'cli' },
+          signed: { decision: { planHash: PLAN_HASH, reason: 'bad', via: 'cli' } },
+        },
+      },
+    ]);
+  });
+
+  it.each(['n\n', '\n', 'yep\n'])('sends nothing for the answer %j', async (typed) => {
+    const { code } = await firebreak(['incident', 'approve', '3f9a'], { typed });
+    expect(code).toBe(1);
+    expect(gateway.updates).toEqual([]);
+  });
+
+  it('does not guess where it cannot ask', async () => {
+    const { code, err } = await incident('approve', '3f9a');
+    expect(code).toBe(2);
+    expect(err).toContain('--yes');
+    expect(gateway.updates).toEqual([]);
+  });
+
+  it('approves without asking with --yes, and only the plan given with --plan', async () => {
+    expect((await incident('approve', '3f9a', '--yes', '--plan', 'b'.repeat(64))).code).toBe(1);
+    expect((await incident('approve', '3f9a', '--yes', '--plan', PLAN_HASH.slice(0, 11))).code).toBe(1);
+    expect(gateway.updates).toEqual([]);
+    const { code, out } = await incident(
+      'approve',
+      '3f9a',
+      '--yes',
+      '--plan',
+      PLAN_HASH.slice(0, 12),
+      '--json',
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      message: 'approve recorded',
+      planHash: PLAN_HASH,
+      duplicate: false,
+    });
+  });
+
+  it('wants the step where several wait', async () => {
+    const view = viewOf({ pendingApprovals: [approvalOf(), approvalOf({ step: 'second' })] });
+    gateway.views.set(view.workflowId, view);
+    expect((await incident('approve', '3f9a', '--yes')).code).toBe(2);
+    expect((await incident('approve', '3f9a', '--yes', '--step', 'second')).code).toBe(0);
+  });
+});
+
+describe('the other commands', () => {
+  it.each([
+    [['ack', '3f9a'], 'acknowledge', {}],
+    [['note', '3f9a', 'two words'], 'addNote', { text: 'two words' }],
+    [
+      ['retry', '3f9a', 'rollback', '--reason', 'r', '--to-revision', '3'],
+      'retryStep',
+      { step: 'rollback', reason: 'r', toRevision: 3 },
+    ],
+    [['skip', '3f9a', 'sample', '--reason', 'r'], 'skipStep', { step: 'sample', reason: 'r' }],
+    [['severity', '3f9a', 'sev2', '--reason', 'r'], 'setSeverity', { severity: 'SEV2', reason: 'r' }],
+    [['commander', '3f9a', 'ben'], 'assignCommander', { commander: 'ben' }],
+    [['reject', '3f9a', '--yes', '--reason', 'r'], 'reject', {}],
+  ])('%j', async (args, update, argument) => {
+    const { code, out } = await incident(...args);
+    expect({ code, out }).toEqual({ code: 0, out: `${update} recorded\n` });
+    expect(gateway.updates).toMatchObject([{ name: update, argument }]);
+  });
+
+  it.each([
+    [['abort', '3f9a', '--reason', 'r'], 'abort', { reason: 'r' }],
+    [['resolve', '3f9a', '--reason', 'r'], 'resolve', { reason: 'r' }],
+    [['false-positive', '3f9a', '--reason', 'r'], 'markFalsePositive', { reason: 'r' }],
+    [
+      ['override-breaker', '3f9a', '--force', 'open', '--for', '30m', '--reason', 'r'],
+      'overrideBreaker',
+      { force: 'open', forMs: 1_800_000 },
+    ],
+  ])('%j, as a commander', async (args, update, argument) => {
+    const asBen = { env: { FIREBREAK_TOKEN: TOKENS.ben } };
+    expect((await firebreak(['incident', ...args], asBen)).code).toBe(0);
+    expect(gateway.updates).toMatchObject([{ name: update, argument }]);
+    expect((await incident(...args)).code).toBe(3);
+  });
+
+  it('list is a table or JSON', async () => {
+    const { out } = await incident('list');
+    expect(out.split('\n')[0]).toMatch(/^ID +SEV +STATE +TRIGGERED +WAITS FOR +TARGET$/);
+    expect(out).toMatch(
+      /inc-3f9a1c2b7d01-0a1b2c3d {2}SEV1 {2}contained .*approve rollback .*local\/models\/Deployment\/llm-api/,
+    );
+    expect(JSON.parse((await incident('list', '--json')).out).incidents).toHaveLength(1);
+  });
+
+  it('timeline, attempts and postmortem', async () => {
+    expect((await incident('timeline', '3f9a')).out).toContain('page         Paged ml-oncall');
+    expect((await incident('attempts', '3f9a')).out).toMatch(/mara +approve +accepted +cli/);
+    expect((await incident('postmortem', '3f9a')).code).toBe(4);
+    const view = viewOf();
+    await records.openIncident({ incidentId: INCIDENT_ID, workflowId: view.workflowId, view });
+    await records.writePostmortem({
+      incidentId: INCIDENT_ID,
+      markdown: '# It\n\n- one',
+      draft: true,
+      atMs: 1,
+      actionItems: [],
+    });
+    const { out, err } = await incident('postmortem', '3f9a');
+    expect(out).toBe('# It\n\n- one\n');
+    expect(err).toContain('draft');
+  });
+});
+
+describe('exit codes', () => {
+  const nobody = { env: { FIREBREAK_TOKEN: 'a-token-of-nobody-at-all' } };
+  it('2 for wrong usage', async () => {
+    for (const args of [
+      ['incident', 'dance'],
+      ['incident', 'show'],
+      ['incident', 'abort', '3f9a'],
+      ['incident', 'list', '--limit', 'x'],
+      [],
+    ]) {
+      expect((await firebreak(args)).code).toBe(2);
+    }
+    expect((await incident('list', '--url', 'ftp://x')).code).toBe(2);
+    expect(
+      (await incident('override-breaker', '3f9a', '--force', 'ajar', '--for', '1h', '--reason', 'r')).code,
+    ).toBe(2);
+    expect((await incident('severity', '3f9a', 'SEV9', '--reason', 'r')).err).toContain('severity:');
+  });
+  it('3 for nobody, and for somebody who may not', async () => {
+    expect((await firebreak(['incident', 'list'], nobody)).code).toBe(3);
+    expect((await firebreak(['incident', 'list'], { env: { FIREBREAK_TOKEN: '' } })).err).toContain(
+      'FIREBREAK_TOKEN',
+    );
+    const asVic = { env: { FIREBREAK_TOKEN: TOKENS.vic } };
+    expect((await firebreak(['incident', 'approve', '3f9a', '--yes'], asVic)).code).toBe(3);
+  });
+  it('4 for what is not there', async () => {
+    expect((await incident('show', 'inc-eeeeeeeeeeee-00000001')).code).toBe(4);
+  });
+  it('5 for what does not answer', async () => {
+    expect((await incident('list', '--url', 'http://127.0.0.1:9')).code).toBe(5);
+    gateway.failure = new GatewayError('unavailable', 'Temporal is away');
+    expect((await incident('ack', 'inc-eeeeeeeeeeee-00000001')).code).toBe(5);
+  });
+  it('1 for what the incident did not take', async () => {
+    gateway.answer = () => {
+      throw new GatewayError('refused', 'already aborted');
+    };
+    const asBen = { env: { FIREBREAK_TOKEN: TOKENS.ben } };
+    const { code, out, err } = await firebreak(
+      ['incident', 'abort', '3f9a', '--reason', 'r', '--json'],
+      asBen,
+    );
+    expect(code).toBe(1);
+    expect(JSON.parse(out).error).toMatchObject({ code: 'refused', message: 'already aborted' });
+    expect(err).toContain('already aborted');
+    gateway.answer = (request) => ({ message: `${request.name} recorded` });
+  });
+});
+
+describe('the token', () => {
+  it('may come from a file', async () => {
+    const file = join(folder, 'token');
+    await writeFile(file, `${TOKENS.mara}\n`);
+    const noEnv = { env: { FIREBREAK_TOKEN: '' } };
+    expect((await firebreak(['incident', 'list', '--token-file', file], noEnv)).code).toBe(0);
+    expect((await firebreak(['incident', 'list', '--token-file', join(folder, 'none')], noEnv)).code).toBe(2);
+    await writeFile(file, 'two words');
+    expect((await firebreak(['incident', 'list', '--token-file', file], noEnv)).code).toBe(2);
+  });
+});
+
+describe('runbook', () => {
+  it('validate exits 0 for the shipped ones, 1 with places for a wrong one, 2 without a path', async () => {
+    const library = fileURLToPath(new URL('../runbooks/library', import.meta.url));
+    expect(await firebreak(['runbook', 'validate', library])).toMatchObject({ code: 0 });
+    const file = join(folder, 'wrong.yaml');
+    await writeFile(file, 'apiVersion: firebreak.dev/v1alpha1\nkind: Runbok\n');
+    const { code, out } = await firebreak(['runbook', 'validate', file]);
+    expect(code).toBe(1);
+    expect(out).toContain(`${file}:2:`);
+    const json = await firebreak(['runbook', 'validate', file, '--json']);
+    expect(JSON.parse(json.out)).toMatchObject({ ok: false, files: [file] });
+    expect(json.code).toBe(1);
+    expect((await firebreak(['runbook', 'validate'])).code).toBe(2);
+  });
+
+  it('schema is a JSON Schema', async () => {
+    expect(JSON.parse((await firebreak(['runbook', 'schema'])).out)).toHaveProperty('$schema');
+  });
+});
+
+describe('the program itself', () => {
+  it('runs as a process, and help says what the exit codes are', async () => {
+    const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [main, '--help']);
+    expect(stdout).toContain('Exit codes:');
+    await expect(promisify(execFile)(process.execPath, [main, 'nonsense'])).rejects.toMatchObject({
+      code: 2,
+    });
+  });
+});

@@ -1,0 +1,26 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { demoRules } from '../../demo/run/timings.ts';
+import { lineReporter } from '../../demo/parts/line-reporter.ts';
+import { resolveParts, STACK_PARTS } from '../../demo/parts/resolve-parts.ts';
+import { startStack } from '../../demo/stack/stack.ts';
+import './provided.ts';
+import { mkdirSync } from 'node:fs';
+
+/** One real stack for all files: Kubernetes, Temporal, Prometheus, Alertmanager. Each test has a namespace of its own. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const parts = await resolveParts(STACK_PARTS, { report: lineReporter(process.stderr) });
+  const base = path.resolve('.firebreak/test');
+  mkdirSync(base, { recursive: true });
+  const dir = await mkdtemp(path.join(base, 'stack-'));
+  const stack = await startStack({ parts, dir });
+  await stack.prometheus.writeRules('firebreak', demoRules());
+  project.provide('stack', stack.describe());
+  project.provide('tools', { promtool: parts.promtool, amtool: parts.amtool, kubectl: parts.kubectl });
+  project.provide('postgresUrl', null);
+  return async () => {
+    await stack.stop();
+    await rm(dir, { recursive: true, force: true });
+  };
+}

@@ -40,10 +40,11 @@ export function fromAxios(error: unknown, what: string): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   if (!isAxiosError(error)) return fromNetwork(error, what);
   const status = error.response?.status;
-  if (status !== undefined) {
+  // An answer that breaks off has its status, 200 mostly, and is none all the same.
+  if (status !== undefined && status >= 300) {
     return fromStatus(status, what, error, retryAfterMs(error.response?.headers['retry-after']));
   }
-  // The same code stands for an answer that broke off, which may come whole the next time.
+  // The same code stands for an answer that broke off, which may be whole the next time.
   if (error.code === AxiosError.ERR_BAD_RESPONSE && error.message.startsWith('maxContentLength')) {
     return fail('InvalidInput', `${what}: the answer is larger than is accepted`, { cause: error });
   }

@@ -15,13 +15,13 @@ export interface CliEnv {
 export function readEnv(env: NodeJS.ProcessEnv = process.env): CliEnv {
   return {
     all: env,
-    url: nonEmpty(env['FIREBREAK_URL']),
-    token: nonEmpty(env['FIREBREAK_TOKEN']),
-    config: nonEmpty(env['FIREBREAK_CONFIG']),
+    url: nonEmpty(env.FIREBREAK_URL),
+    token: nonEmpty(env.FIREBREAK_TOKEN),
+    config: nonEmpty(env.FIREBREAK_CONFIG),
     colorOn: (stream) => {
-      if (nonEmpty(env['NO_COLOR']) !== undefined) return false;
-      if (nonEmpty(env['FORCE_COLOR']) !== undefined) return env['FORCE_COLOR'] !== '0';
-      return stream.isTTY === true && env['TERM'] !== 'dumb';
+      if (nonEmpty(env.NO_COLOR) !== undefined) return false;
+      if (nonEmpty(env.FORCE_COLOR) !== undefined) return env.FORCE_COLOR !== '0';
+      return stream.isTTY === true && env.TERM !== 'dumb';
     },
   };
 }

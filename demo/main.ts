@@ -76,7 +76,6 @@ async function play(
 
   say(pc.bold('\nStack'));
   const dir = path.resolve(DEMO_DIR, String(process.pid));
-  stops.push(() => rm(dir, { recursive: true, force: true }));
   const stack = await startStack({
     parts,
     dir,
@@ -124,6 +123,8 @@ async function play(
   stops.push(() => run.stop());
 
   const asExpected = run.summary.differences.length === 0;
+  // The folder stays when something went wrong: its logs say what.
+  if (asExpected) stops.unshift(() => rm(dir, { recursive: true, force: true }));
   ending(run.summary, asExpected, say);
   if (options.json) process.stdout.write(`${JSON.stringify(withoutDifferences(run.summary))}\n`);
   if (!options.once) {

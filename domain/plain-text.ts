@@ -37,12 +37,16 @@ export function escapeSlack(text: string): string {
 }
 
 /**
- * Lines escaped for Slack, at most `length` UTF-16 units in all: the cut is made before the escaping, so that it never
- * falls into an entity.
+ * Lines escaped for Slack, at most `length` UTF-16 units in all. A cut is marked and never falls into an entity or a
+ * character.
  */
 export function escapeSlackWithin(text: string, length: number): string {
-  const escaped = (raw: string) => raw.split('\n').map(escapeSlack).join('\n');
-  const whole = truncate(text, length);
-  const excess = escaped(whole).length - length;
-  return excess <= 0 ? escaped(whole) : escaped(truncate(whole, whole.length - excess));
+  const whole = text.split('\n').map(escapeSlack).join('\n');
+  if (whole.length <= length) return whole;
+  let cut = '';
+  for (const [piece] of whole.matchAll(/&(?:amp|lt|gt);|./gsu)) {
+    if (cut.length + piece.length + 1 > length) break;
+    cut += piece;
+  }
+  return length <= 0 ? '' : `${cut}…`;
 }

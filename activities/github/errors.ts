@@ -6,13 +6,20 @@ import { fail, fromAxios } from '../failure.ts';
 const SECONDARY_LIMIT_DELAY_MS = 60_000;
 /** The primary limit resets within the hour; anything beyond is a clock that is wrong. */
 const MAX_DELAY_MS = 60 * 60_000;
+const PERMISSION = 'it needs "Issues: read and write" on the repository (a classic token: scope repo)';
 
 /**
  * Rules from https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: a limit answers 403 or 429,
  * told from a lack of rights by `retry-after`, `x-ratelimit-remaining: 0` or its message.
- * @param what the call in words: `GitHub: creating an issue in acme/incidents`.
+ * @param what the call in words: `GitHub create issue in acme/incidents`.
+ * @param thing what was acted on: `repository acme/incidents`.
  */
-export function fromGitHub(error: unknown, what: string, nowMs = Date.now()): ApplicationFailure {
+export function fromGitHub(
+  error: unknown,
+  what: string,
+  thing: string,
+  nowMs = Date.now(),
+): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   if (!(error instanceof RequestError)) return fromAxios(error, what);
   // Octokit gives errors of the transport a status of their own, and keeps what happened as the cause.
@@ -29,15 +36,25 @@ export function fromGitHub(error: unknown, what: string, nowMs = Date.now()): Ap
   if (status >= 500) return fail('Unavailable', message, { cause: error });
   switch (status) {
     case 401:
-      return fail('Unauthorized', `${message}: the token was not accepted`, { cause: error });
+      return fail('Unauthorized', `${message}: tickets.github.token was not accepted; ${PERMISSION}`, {
+        cause: error,
+      });
     case 403:
-      return fail('Unauthorized', `${message}: the token needs Issues: read and write`, { cause: error });
+      return fail('Unauthorized', `${message}: the token has no right to it; ${PERMISSION}`, {
+        cause: error,
+      });
     case 404:
-      return fail('NotFound', `${message}: it does not exist, or the token may not see it`, { cause: error });
+      return fail(
+        'NotFound',
+        `${message}: ${thing} does not exist, or the token may not see it; ${PERMISSION}`,
+        {
+          cause: error,
+        },
+      );
     case 409:
       return fail('Conflict', message, { cause: error });
     case 410:
-      return fail('NotFound', `${message}: issues are turned off in the repository, or it was deleted`, {
+      return fail('NotFound', `${message}: ${thing} was deleted, or issues are turned off`, {
         cause: error,
       });
     default:

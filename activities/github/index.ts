@@ -4,15 +4,15 @@ import type { TicketActivities } from '../contract.ts';
 import { fail } from '../failure.ts';
 import { fromGitHub } from './errors.ts';
 import {
+  ACTIVITY_DEADLINE_MS,
   MAX_COMMENT_PAGES,
   MAX_ISSUE_PAGES,
   MAX_LABEL,
   MAX_LABELS,
   MAX_TITLE,
   PAGE_SIZE,
-  REQUEST_TIMEOUT_MS,
 } from './limits.ts';
-import { commentMarker, incidentMarker, withMarker } from './markers.ts';
+import { commentMarker, hasMarker, incidentMarker, withMarker } from './markers.ts';
 
 export interface GitHubTicketsOptions {
   /** Fine-grained token or installation token with "Issues: read and write". */
@@ -25,6 +25,12 @@ export interface GitHubTicketsOptions {
 
 /** Every ticket of ours has it: retries look for theirs among these only. */
 const OUR_LABEL = 'firebreak';
+
+interface RepositoryCall {
+  owner: string;
+  repo: string;
+  request: { signal: AbortSignal };
+}
 
 /**
  * Tickets as GitHub issues. Issues have no idempotency key, so each is looked for by a marker in its body before it is
@@ -40,45 +46,49 @@ export function createGitHubTickets(options: GitHubTicketsOptions | undefined): 
 
   return {
     async openTicket({ incidentId, title, bodyMarkdown, labels }) {
+      const request = { signal: AbortSignal.timeout(ACTIVITY_DEADLINE_MS) };
       const marker = incidentMarker(incidentId);
-      try {
-        const found = await findIssue(octokit, options, marker);
-        if (found !== undefined) return { ...found, created: false };
-      } catch (error) {
-        throw fromGitHub(error, `GitHub list issues of ${name}`, `repository ${name}`);
-      }
-      try {
-        const { data } = await octokit.rest.issues.create({
+      const thing = `repository ${name}`;
+      const found = await tried(`GitHub list issues of ${name}`, thing, () =>
+        findIssue(octokit, { owner, repo, request }, marker),
+      );
+      if (found !== undefined) return { url: found.html_url, number: found.number, created: false };
+      const { data } = await tried(`GitHub create issue in ${name}`, thing, () =>
+        octokit.rest.issues.create({
           owner,
           repo,
-          title: truncate(stripControl(title), MAX_TITLE) || incidentId,
+          request,
+          title: titleOf(title) || incidentId,
           body: withMarker(marker, bodyMarkdown),
           labels: labelsOf(labels),
-        });
-        return { url: data.html_url, number: data.number, created: true };
-      } catch (error) {
-        throw fromGitHub(error, `GitHub create issue in ${name}`, `repository ${name}`);
-      }
+        }),
+      );
+      return { url: data.html_url, number: data.number, created: true };
     },
 
     async commentTicket({ number, commentKey, bodyMarkdown }) {
+      const request = { signal: AbortSignal.timeout(ACTIVITY_DEADLINE_MS) };
       const marker = commentMarker(commentKey);
-      const issue = `issue ${name}#${number}`;
-      try {
-        const found = await findComment(octokit, options, number, marker);
-        if (found !== undefined) return { url: found };
-      } catch (error) {
-        throw fromGitHub(error, `GitHub list comments of ${name}#${number}`, issue);
-      }
-      try {
-        const body = withMarker(marker, bodyMarkdown);
-        const { data } = await octokit.rest.issues.createComment({ owner, repo, issue_number: number, body });
-        return { url: data.html_url };
-      } catch (error) {
-        throw fromGitHub(error, `GitHub comment on ${name}#${number}`, issue);
-      }
+      const at = { owner, repo, issue_number: number, request };
+      const thing = `issue ${name}#${number}`;
+      const found = await tried(`GitHub list comments of ${name}#${number}`, thing, () =>
+        findComment(octokit, at, marker),
+      );
+      if (found !== undefined) return { url: found.html_url };
+      const { data } = await tried(`GitHub comment on ${name}#${number}`, thing, () =>
+        octokit.rest.issues.createComment({ ...at, body: withMarker(marker, bodyMarkdown) }),
+      );
+      return { url: data.html_url };
     },
   };
+}
+
+async function tried<T>(what: string, thing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fromGitHub(error, what, thing);
+  }
 }
 
 async function refuse(): Promise<never> {
@@ -95,10 +105,6 @@ function connect({ token, apiUrl }: GitHubTicketsOptions): Octokit {
     retry: { enabled: false },
     throttle: { enabled: false },
     log: { debug: silent, info: silent, warn: silent, error: silent },
-    request: {
-      fetch: (url: string, init: RequestInit) =>
-        fetch(url, { ...init, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }),
-    },
   });
 }
 
@@ -106,60 +112,59 @@ function connect({ token, apiUrl }: GitHubTicketsOptions): Octokit {
  * The incident's issue, open or closed, newest first. Where the token lacks push access GitHub drops labels silently when
  * it creates an issue: so the newest issues are looked through without the label as well.
  */
-async function findIssue(
-  octokit: Octokit,
-  { owner, repo }: GitHubTicketsOptions,
-  marker: string,
-): Promise<{ url: string; number: number } | undefined> {
-  const newest = {
-    owner,
-    repo,
-    state: 'all',
-    sort: 'created',
-    direction: 'desc',
-    per_page: PAGE_SIZE,
-  } as const;
-  const pagesOfOurs = Array.from({ length: MAX_ISSUE_PAGES }, (_, index) => ({
-    labels: OUR_LABEL,
-    page: index + 1,
-  }));
-  for (const filter of pagesOfOurs) {
-    const { data } = await octokit.rest.issues.listForRepo({ ...newest, ...filter });
-    const found = data.find((issue) => issue.body?.includes(marker));
-    if (found) return { url: found.html_url, number: found.number };
-    if (data.length < PAGE_SIZE) break;
+async function findIssue(octokit: Octokit, at: RepositoryCall, marker: string) {
+  const newest = { ...at, state: 'all', sort: 'created', direction: 'desc' } as const;
+  const { issues } = octokit.rest;
+  for await (const issue of pages(MAX_ISSUE_PAGES, (page) =>
+    issues.listForRepo({ ...newest, ...page, labels: OUR_LABEL }),
+  )) {
+    if (hasMarker(issue.body, marker)) return issue;
   }
-  const { data } = await octokit.rest.issues.listForRepo(newest);
-  // GitHub lists pull requests among issues.
-  const found = data.find((issue) => issue.pull_request === undefined && issue.body?.includes(marker));
-  return found && { url: found.html_url, number: found.number };
-}
-
-async function findComment(
-  octokit: Octokit,
-  { owner, repo }: GitHubTicketsOptions,
-  issueNumber: number,
-  marker: string,
-): Promise<string | undefined> {
-  for (let page = 1; page <= MAX_COMMENT_PAGES; page += 1) {
-    const { data } = await octokit.rest.issues.listComments({
-      owner,
-      repo,
-      issue_number: issueNumber,
-      per_page: PAGE_SIZE,
-      page,
-    });
-    const found = data.find((comment) => comment.body?.includes(marker));
-    if (found) return found.html_url;
-    if (data.length < PAGE_SIZE) return undefined;
+  for await (const issue of pages(1, (page) => issues.listForRepo({ ...newest, ...page }))) {
+    // GitHub lists pull requests among issues.
+    if (issue.pull_request === undefined && hasMarker(issue.body, marker)) return issue;
   }
   return undefined;
 }
 
-/** Ours first; GitHub compares labels without case and creates those that it does not know. */
+/** Of the ticket's own author: whoever may comment could otherwise keep ours away by writing its marker first. */
+async function findComment(octokit: Octokit, at: RepositoryCall & { issue_number: number }, marker: string) {
+  const { issues } = octokit.rest;
+  const { data: ticket } = await issues.get({ ...at });
+  for await (const comment of pages(MAX_COMMENT_PAGES, (page) => issues.listComments({ ...at, ...page }))) {
+    if (comment.user?.id === ticket.user?.id && hasMarker(comment.body, marker)) return comment;
+  }
+  return undefined;
+}
+
+async function* pages<T>(
+  maxPages: number,
+  fetchPage: (page: { per_page: number; page: number }) => Promise<{ data: T[] }>,
+): AsyncGenerator<T> {
+  for (let page = 1; page <= maxPages; page += 1) {
+    const { data } = await fetchPage({ per_page: PAGE_SIZE, page });
+    yield* data;
+    if (data.length < PAGE_SIZE) return;
+  }
+}
+
+/** Titles are no Markdown, but in lists and mails @ and # make references: a zero-width space keeps them text. */
+function titleOf(text: string): string {
+  const plain = stripControl(text)
+    .replace(/@|#(?=\d)/g, '$&\u200b')
+    .trim();
+  return truncate(plain, MAX_TITLE);
+}
+
+/**
+ * Ours first. GitHub compares labels without case, creates those that it does not know, and separates those of a query by
+ * commas.
+ */
 function labelsOf(labels: readonly string[]): string[] {
   const byLowerCase = new Map([[OUR_LABEL, OUR_LABEL]]);
-  for (const label of labels.map((text) => truncate(stripControl(text).trim(), MAX_LABEL))) {
+  for (const label of labels.map((text) =>
+    truncate(stripControl(text).replace(/,/g, ' ').trim(), MAX_LABEL),
+  )) {
     const key = label.toLowerCase();
     if (label !== '' && !byLowerCase.has(key)) byLowerCase.set(key, label);
   }

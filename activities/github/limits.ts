@@ -12,5 +12,8 @@ export const PAGE_SIZE = 100;
 export const MAX_ISSUE_PAGES = 3;
 /** Comments come oldest first only; a ticket with more than a thousand is not read to the end. */
 export const MAX_COMMENT_PAGES = 10;
-/** GitHub ends requests itself after ten seconds; what is not answered then will not be. */
-export const REQUEST_TIMEOUT_MS = 15_000;
+/**
+ * For all calls of one activity together, below its start-to-close timeout (60 s): an attempt that Temporal has given up
+ * must not create a second ticket beside the next attempt's.
+ */
+export const ACTIVITY_DEADLINE_MS = 45_000;

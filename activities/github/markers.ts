@@ -15,13 +15,13 @@ export function commentMarker(commentKey: string): string {
   return `${MARKER_START}comment=${encodeURIComponent(commentKey)} -->`;
 }
 
-/**
- * The marker, then the text within GitHub's limit. A marker in the text itself is made visible: it must not be found as
- * another incident's.
- */
+/** The marker, then the text within GitHub's limit: first, so that no cut takes it. */
 export function withMarker(marker: string, markdown: string): string {
-  const text = markdown.replaceAll(MARKER_START, '&lt;!-- firebreak:');
-  const room = MAX_BODY - marker.length - 1;
-  const fitting = text.length <= room ? text : `${truncate(text, room - CUT_NOTE.length)}${CUT_NOTE}`;
-  return `${marker}\n${fitting}`;
+  const body = `${marker}\n${markdown}`;
+  return body.length <= MAX_BODY ? body : `${truncate(body, MAX_BODY - CUT_NOTE.length)}${CUT_NOTE}`;
+}
+
+/** Our first line. The same text further down was put there by somebody else. */
+export function hasMarker(body: string | null | undefined, marker: string): boolean {
+  return body?.startsWith(marker) ?? false;
 }

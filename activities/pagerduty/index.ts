@@ -69,7 +69,7 @@ export function createPagerDutyPager(options: PagerDutyOptions): Pager {
         payload: {
           summary: plainTitle(page),
           severity: SEVERITY[page.severity],
-          source: plain(details['target'] ?? '', MAX_SOURCE_CHARS) || CLIENT,
+          source: plain(details.target ?? '', MAX_SOURCE_CHARS) || CLIENT,
           custom_details: details,
         },
       });

@@ -105,7 +105,7 @@ function factsOf(view: IncidentView): [string, string][] {
       ? ([
           [
             'Rollback',
-            `revision ${rollback.fromRevision} to ${rollback.toRevision}${rollback.rollout ? `: ${rollback.rollout.result}` : ''}`,
+            `revision ${rollback.fromRevision} to ${rollback.toRevision}${rollback.rollout ? `: ${rollback.rollout.outcome}` : ''}`,
           ],
         ] as [string, string][])
       : []),

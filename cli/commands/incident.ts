@@ -113,13 +113,13 @@ Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL
       if (options.json) return output.json(result);
       const rows = result.attempts.map((one) =>
         [
-          new Date(Number(one['atMs'])).toISOString(),
-          one['person'] ?? '(nobody known)',
-          one['decision'],
-          one['verdict'],
-          one['via'],
-          one['step'] ?? '',
-          one['reason'] ?? '',
+          new Date(Number(one.atMs)).toISOString(),
+          one.person ?? '(nobody known)',
+          one.decision,
+          one.verdict,
+          one.via,
+          one.step ?? '',
+          one.reason ?? '',
         ].map((cell) => plain(String(cell))),
       );
       output.print(

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,7 @@ import { demoRunbook } from './timings.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 const STOP_GRACE_MS = 15_000;
+const LOG_TAIL_LINES = 12;
 
 /** The people of the demo, by what they may do. */
 export const PEOPLE = {
@@ -183,13 +184,14 @@ function spawnServe(dir: string, logFile: string): ChildProcess {
 }
 
 async function awaitReady(url: string, child: ChildProcess, logFile: string): Promise<void> {
-  const ended = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`Firebreak ended with ${code ?? signal} before it was ready: see ${logFile}`);
-  });
-  const ready = pollUntil(`Firebreak being ready (see ${logFile})`, READY_TIMEOUT_MS, async () => {
+  const ended = () => child.exitCode !== null || child.signalCode !== null;
+  await pollUntil(`Firebreak being ready (see ${logFile})`, READY_TIMEOUT_MS, async () => {
+    if (ended()) return true;
     const answer = await fetch(`${url}/readyz`);
     if (answer.ok) return true;
     throw new Error(await answer.text());
   });
-  await Promise.race([ready, ended]);
+  if (!ended()) return;
+  const tail = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
+  throw new Error(`Firebreak ended with ${child.exitCode ?? child.signalCode} before it was ready; its log ${logFile} ends with:\n${tail}`);
 }

@@ -113,16 +113,13 @@ function errorsOf(json: unknown): string[] {
   if (isTrigger && isObject(payload)) {
     rules.push(
       [
-        isText(payload['summary'], MAX_SUMMARY_CHARS),
+        isText(payload.summary, MAX_SUMMARY_CHARS),
         `'payload.summary' must have 1 to ${MAX_SUMMARY_CHARS} characters`,
       ],
-      [isText(payload['source'], Number.POSITIVE_INFINITY), "'payload.source' is missing or blank"],
+      [isText(payload.source, Number.POSITIVE_INFINITY), "'payload.source' is missing or blank"],
+      [SEVERITIES.includes(payload.severity), "'payload.severity' must be critical, error, warning or info"],
       [
-        SEVERITIES.includes(payload['severity']),
-        "'payload.severity' must be critical, error, warning or info",
-      ],
-      [
-        payload['custom_details'] === undefined || isObject(payload['custom_details']),
+        payload.custom_details === undefined || isObject(payload.custom_details),
         "'payload.custom_details' must be an object",
       ],
     );
@@ -139,7 +136,7 @@ function isText(value: unknown, maxChars: number): boolean {
 }
 
 function isLink(value: unknown): boolean {
-  return isObject(value) && isText(value['href'], Number.POSITIVE_INFINITY);
+  return isObject(value) && isText(value.href, Number.POSITIVE_INFINITY);
 }
 
 function apply(pages: PagerDutyPage[], event: PagerDutyEvent): void {

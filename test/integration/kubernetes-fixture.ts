@@ -112,6 +112,8 @@ export async function openKubeWorld(mode: Mode = 'approve'): Promise<KubeWorld> 
       stopping.abort();
       await node;
       await core.deleteNamespace({ name: namespace });
+      // No node is left that would end them, and no new ones can come.
+      await core.deleteCollectionNamespacedPod({ namespace, gracePeriodSeconds: 0 });
     },
   };
   return world;

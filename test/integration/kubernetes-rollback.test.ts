@@ -93,15 +93,31 @@ describe('applyRollback', () => {
     expect(annotations).not.toHaveProperty('only/now');
   });
 
-  it('keeps fields of the template that this client does not know of', async () => {
+  it('puts exactly the template back that was there', async () => {
+    const rawTemplate = async () => {
+      const { objects } = world.clusters[CLUSTER] ?? {};
+      const at = {
+        group: 'apps',
+        version: 'v1',
+        namespace: world.namespace,
+        plural: 'deployments',
+        name: 'exact',
+      };
+      const deployment: { spec: { template: unknown } } = await objects?.getNamespacedCustomObject(at);
+      return deployment.spec.template;
+    };
     await world.ship('exact', V1, ({ spec }) => {
       const container = spec?.template.spec?.containers[0];
-      if (container) container.env = [{ name: 'A', value: '1' }];
+      if (container) {
+        container.env = [{ name: 'A', value: '1' }];
+        container.resources = { limits: { memory: '1Gi', cpu: '500m' } };
+      }
+      if (spec?.template.spec) spec.template.spec.volumes = [{ name: 'scratch', emptyDir: {} }];
     });
-    const before = JSON.stringify((await world.read('exact')).spec?.template);
+    const before = await rawTemplate();
     await world.ship('exact', V2);
     await apply(await shipAndPlan('exact', 1, []));
-    expect(JSON.stringify((await world.read('exact')).spec?.template)).toBe(before);
+    expect(await rawTemplate()).toEqual(before);
   });
 
   it('refuses drift of template, strategy and identity, and patches nothing', async () => {

@@ -14,7 +14,7 @@ import {
 import { type AttachedStack, attachStack } from '../../demo/stack/attach-stack.ts';
 import type { MetricSpec } from '../../domain/runbook.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
-import '../setup/provided.ts';
+import { until } from './kubernetes-fixture.ts';
 
 const CLUSTER = 'local';
 const NAMESPACE = `measure-${process.pid}`;
@@ -123,13 +123,24 @@ beforeAll(async () => {
   const address = await model.listen();
   await stack.prometheus.writeTargets(NAMESPACE, [{ address }]);
   await stack.prometheus.awaitTargetsUp([address]);
-  // Rates need two samples, and a window of them.
-  await delay(6 * SCRAPE_MS);
+  await scraped('pod-s1', 6);
+  await scraped('pod-i1', 6);
 });
 afterAll(async () => {
   await stack?.prometheus.writeTargets(NAMESPACE, []);
   await model?.close();
 });
+
+async function query(promql: string): Promise<number | undefined> {
+  const client = createPrometheusClient({ url: stack.prometheus.url });
+  return (await client.queryVector(promql, await client.nowMs())).result[0]?.value;
+}
+
+/** Waits until Prometheus has so many samples of a pod: rates need at least two. */
+async function scraped(pod: string, samples: number): Promise<void> {
+  const promql = `count_over_time(ai_requests_total{pod="${pod}",namespace="${NAMESPACE}"}[5m])`;
+  await until(`${samples} samples of ${pod}`, async () => ((await query(promql)) ?? 0) >= samples);
+}
 
 function target(name: string): Target {
   return { cluster: CLUSTER, namespace: NAMESPACE, kind: 'Deployment', name };
@@ -217,13 +228,16 @@ describe('evaluate', () => {
 
   it('no longer believes a series that is gone', async () => {
     const pod = model.add('leaving', 'pod-l1', { classified: 10, harmful: 5, requests: 10 });
-    await delay(4 * SCRAPE_MS);
+    await scraped('pod-l1', 4);
     expect((await evaluate('leaving', { rate: 'metrics.harmRate' })).evidence.harmRate?.value).toBeCloseTo(
       0.5,
       1,
     );
     model.remove(pod);
-    await delay(2 * SCRAPE_MS);
+    await until(
+      'the series to end',
+      async () => (await query('ai_requests_total{pod="pod-l1"}')) === undefined,
+    );
     const { results } = await evaluate('leaving', { rate: 'metrics.harmRate' });
     expect(results.rate).toMatchObject({ known: false, reason: expect.stringMatching(/no current series/) });
   });
@@ -278,7 +292,7 @@ describe('judgeRecovery', () => {
   it('proves recovery by the pods of the target, not by an old pod that is still scraped', async () => {
     model.add('good', 'good-old-aaaaa', { classified: 5, harmful: 5, requests: 5 });
     model.add('good', 'good-new-bbbbb', { classified: 20, harmful: 0, requests: 20 });
-    await delay(3 * SCRAPE_MS);
+    await scraped('good-new-bbbbb', 3);
     const pods: PodReader = async () => ({
       pods: [{ name: 'good-new-bbbbb', startedAtMs: 1 }],
       replicaSet: 'good-new',
@@ -291,7 +305,7 @@ describe('judgeRecovery', () => {
 
   it('proves that a revision is not recovered, counting pods that are gone again too', async () => {
     model.add('bad', 'bad-rs-aaaaa', { classified: 20, harmful: 5, requests: 20 });
-    await delay(3 * SCRAPE_MS);
+    await scraped('bad-rs-aaaaa', 3);
     const verdict = await judgeUntilDecided('bad', async () => ({ pods: [], replicaSet: 'bad-rs' }));
     expect(verdict.outcome).toBe('not-recovered');
     expect(verdict.harmful / verdict.classified).toBeCloseTo(0.25, 1);
@@ -340,9 +354,9 @@ describe('awaitDiverted', () => {
 
   it('sees requests stop, and says so when they do not', async () => {
     const pod = model.add('diverting', 'pod-d1', { classified: 10, requests: 10 });
-    await delay(4 * SCRAPE_MS);
+    await scraped('pod-d1', 4);
     const waiting = awaitDiverted('diverting', 20_000);
-    await delay(2 * SCRAPE_MS);
+    await scraped('pod-d1', 6);
     pod.requests = 0;
     const stoppedMs = Date.now();
     const seen = await waiting;
@@ -366,7 +380,7 @@ describe('servedBy', () => {
   it('tells what the pods of one ReplicaSet served, and how long', async () => {
     model.add('served', 'served-6d5f-abcde', { classified: 10, harmful: 1, requests: 10 });
     model.add('served', 'served-6d5f7-fghij', { classified: 1_000, harmful: 1_000, requests: 1_000 });
-    await delay(8 * SCRAPE_MS);
+    await scraped('served-6d5f7-fghij', 8);
     const servedBy = createServedBy({ [CLUSTER]: createPrometheusClient({ url: stack.prometheus.url }) });
     const criteria = { forMs: 5_000, minClassified: 1, harmRateBelow: 1, metrics: METRICS };
     const served = await servedBy(target('served'), 'served-6d5f', criteria);

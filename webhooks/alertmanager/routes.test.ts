@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 import { GatewayError } from '../gateway/types.ts';
 import { alertOf, deliveryOf } from '../test-support/deliveries.ts';
@@ -12,7 +12,7 @@ afterEach(() => app?.close());
 async function edge(change = {}): Promise<{
   gateway: RecordingGateway;
   log: string[];
-  post: (body: unknown, headers?: Record<string, string>) => ReturnType<FastifyInstance['inject']>;
+  post: (body: unknown, headers?: Record<string, string>) => Promise<LightMyRequestResponse>;
   metric: (line: string) => Promise<boolean>;
 }> {
   const made = await createTestEdge({ records: noRecords, ...change });
@@ -20,7 +20,7 @@ async function edge(change = {}): Promise<{
   return {
     gateway: made.gateway,
     log: made.log,
-    post: (body, headers = {}) =>
+    post: async (body, headers = {}) =>
       app.inject({
         method: 'POST',
         url: '/webhooks/alertmanager',
@@ -179,7 +179,7 @@ describe('when Temporal does not take it', () => {
     const { gateway, post } = await edge();
     const signalWithStart = gateway.signalWithStart.bind(gateway);
     gateway.signalWithStart = async (input) => {
-      if (input.start.correlation['deployment'] === 'llm-batch') throw new GatewayError('unavailable', 'no');
+      if (input.start.correlation.deployment === 'llm-batch') throw new GatewayError('unavailable', 'no');
       return signalWithStart(input);
     };
     const other = alertOf({ fingerprint: 'b' }, { deployment: 'llm-batch' });
@@ -312,7 +312,7 @@ describe('hostile labels', () => {
     const labels = {
       namespace: 'models"} or vector(1) #',
       deployment: '../../etc',
-      note: '\u0000<!channel>{{ .Values }}${{ steps }}\ud800',
+      note: '\u0000<!channel>{{ .Values }}{% raw %}\ud800',
       big: 'b'.repeat(100_000),
     };
     const alert = alertOf({ annotations: { summary: 'a'.repeat(100_000) } }, labels);
@@ -320,11 +320,11 @@ describe('hostile labels', () => {
     const [started] = gateway.started;
     expect(started?.start.target.ok).toBe(false);
     const kept = started?.alerts.alerts[0];
-    expect(kept?.labels['note']).toBe('\uFFFD<!channel>{{ .Values }}${{ steps }}\uFFFD');
-    expect(kept?.labels['big']?.length).toBe(4 * 1024);
-    expect(kept?.labels['big']?.endsWith('… [truncated]')).toBe(true);
-    expect(kept?.annotations['summary']?.length).toBe(8 * 1024);
-    expect(kept?.annotations['summary']?.endsWith('… [truncated]')).toBe(true);
+    expect(kept?.labels.note).toBe('\uFFFD<!channel>{{ .Values }}{% raw %}\uFFFD');
+    expect(kept?.labels.big?.length).toBe(4 * 1024);
+    expect(kept?.labels.big?.endsWith('… [truncated]')).toBe(true);
+    expect(kept?.annotations.summary?.length).toBe(8 * 1024);
+    expect(kept?.annotations.summary?.endsWith('… [truncated]')).toBe(true);
   });
 
   it('cannot make one alert larger than a signal', async () => {

@@ -160,7 +160,7 @@ function logDelivery(
     'delivery accepted',
   );
   if (result.unmatched.length === 0) return;
-  const names = new Set(result.unmatched.map((alert) => alert.labels['alertname'] ?? ''));
+  const names = new Set(result.unmatched.map((alert) => alert.labels.alertname ?? ''));
   logger.warn(
     {
       requestId,

@@ -31,8 +31,15 @@ const KEYWORDS = Object.fromEntries(
   ]),
 ) as Record<keyof typeof SEARCH_ATTRIBUTES, ReturnType<typeof defineSearchAttributeKey<'KEYWORD'>>>;
 
-/** @param options.taskQueue where the incident workflow's workers poll. */
-export function createTemporalGateway(client: Client, options: { taskQueue: string }): IncidentGateway {
+/**
+ * @param options.taskQueue where the incident workflow's workers poll.
+ * @param options.rpcDeadlineMs of one call, its retries included; 5 s.
+ */
+export function createTemporalGateway(
+  client: Client,
+  options: { taskQueue: string; rpcDeadlineMs?: number },
+): IncidentGateway {
+  const rpcDeadlineMs = options.rpcDeadlineMs ?? RPC_DEADLINE_MS;
   // Queries are for incidents that run: a closed one is read from the records, without a worker replaying it.
   const openOnly = new WorkflowClient({
     connection: client.connection,
@@ -43,9 +50,9 @@ export function createTemporalGateway(client: Client, options: { taskQueue: stri
   });
 
   /** Runs a call under the deadline and turns whatever it throws into a GatewayError. */
-  async function call<T>(what: string, run: () => Promise<T>, deadlineMs = RPC_DEADLINE_MS): Promise<T> {
+  async function call<T>(what: string, run: () => Promise<T>): Promise<T> {
     try {
-      return await client.connection.withDeadline(Date.now() + deadlineMs, run);
+      return await client.connection.withDeadline(Date.now() + rpcDeadlineMs, run);
     } catch (error) {
       throw toGatewayError(what, error);
     }
@@ -63,7 +70,7 @@ export function createTemporalGateway(client: Client, options: { taskQueue: stri
           // A closed incident does not keep the next one from opening; a running one takes the alerts.
           workflowIdReusePolicy: 'ALLOW_DUPLICATE',
           workflowIdConflictPolicy: 'USE_EXISTING',
-          typedSearchAttributes: searchAttributesOf(start, alerts.alerts[0]?.labels['alertname']),
+          typedSearchAttributes: searchAttributesOf(start, alerts.alerts[0]?.labels.alertname),
         }),
       );
     },
@@ -91,12 +98,10 @@ export function createTemporalGateway(client: Client, options: { taskQueue: stri
 
     async update(request: UpdateRequest) {
       return await call('update the incident', () =>
-        client.workflow
-          .getHandle(request.workflowId)
-          .executeUpdate<Answer, [unknown]>(request.name, {
-            updateId: request.updateId,
-            args: [request.argument],
-          }),
+        client.workflow.getHandle(request.workflowId).executeUpdate<Answer, [unknown]>(request.name, {
+          updateId: request.updateId,
+          args: [request.argument],
+        }),
       );
     },
 

@@ -43,7 +43,7 @@ class SlackSide {
   /** The first message with this text, now or later. */
   async message(text: string | RegExp): Promise<{ path: string; body: Record<string, unknown> }> {
     for (;;) {
-      const found = this.received.find(({ body }) => String(body['text']).match(text));
+      const found = this.received.find(({ body }) => String(body.text).match(text));
       if (found) return found;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -199,7 +199,7 @@ describe('who may', () => {
     await press('firebreak_approve', button, { user: { id: 'U0STRANGER', team_id: SLACK.teamId } });
     const { body } = await slack.message(/nobody in the access file/);
     expect(body).toMatchObject({ response_type: 'ephemeral', replace_original: false });
-    expect(body['text']).toContain('U0STRANGER');
+    expect(body.text).toContain('U0STRANGER');
     const [attempt] = (await records.attempts(INCIDENT_ID)).slice(before);
     expect(attempt).toMatchObject({
       decision: 'approve',
@@ -232,7 +232,10 @@ describe('the approve button', () => {
     gateway.answer = () => ({ message: 'Approved by mara: rolling back' });
     resolve();
     await slack.message(/Approved by mara: rolling back/);
-    const { signed, actor } = gateway.updates[0]?.argument as { signed: SignedDecision; actor: object };
+    const { signed, actor } = (gateway.updates[0]?.argument ?? {}) as {
+      signed: SignedDecision;
+      actor: object;
+    };
     expect(actor).toEqual({ person: 'mara', via: 'slack' });
     expect(signed.decision).toMatchObject({
       person: 'mara',
@@ -320,11 +323,11 @@ describe('the slash command', () => {
     gateway.views.set(view.workflowId, view);
     expect((await command('list')).json().text).toBe('Looking...');
     const { body } = await slack.message(INCIDENT_ID);
-    expect(body['text']).toContain('Harm &lt;!channel&gt; &amp; &lt;https://evil.example|ok&gt; *bold*');
-    expect(JSON.stringify(body['blocks'])).not.toContain('mrkdwn');
+    expect(body.text).toContain('Harm &lt;!channel&gt; &amp; &lt;https://evil.example|ok&gt; *bold*');
+    expect(JSON.stringify(body.blocks)).not.toContain('mrkdwn');
     await command(`status 3f9a`);
     const status = await slack.message(/Breaker: open/);
-    expect(JSON.stringify(status.body['blocks'])).toContain('firebreak_approve');
+    expect(JSON.stringify(status.body.blocks)).toContain('firebreak_approve');
   });
 
   it.each([
@@ -342,7 +345,7 @@ describe('the slash command', () => {
   it('approve without a plan shows the plan with buttons for exactly it', async () => {
     await command(`approve ${INCIDENT_ID}`);
     const { body } = await slack.message(/Read the plan/);
-    const blocks = JSON.stringify(body['blocks']);
+    const blocks = JSON.stringify(body.blocks);
     expect(blocks).toContain('ConfigMaps are not restored');
     expect(blocks).toContain('- image: model:v2');
     expect(blocks).toContain(JSON.stringify(JSON.stringify(button)).slice(1, -1));

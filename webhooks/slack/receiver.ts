@@ -116,7 +116,7 @@ export class FastifyReceiver implements Receiver {
     const { teamId } = this.#options;
     if (teamId === undefined) return true;
     const { team, user } = body as { team?: { id?: unknown } | null; user?: { team_id?: unknown } };
-    const place = body['team_id'] ?? team?.id;
+    const place = body.team_id ?? team?.id;
     // In a channel shared with another company, people of that company can press our buttons.
     const home = user?.team_id ?? place;
     return place === teamId && home === teamId;

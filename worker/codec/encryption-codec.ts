@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { type Payload, type PayloadCodec, ValueError } from '@temporalio/common';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 
 /** A key of AES-256-GCM with the name that goes into the metadata of what it encrypts. */
 export interface PayloadKey {
@@ -9,7 +9,8 @@ export interface PayloadKey {
   key: Uint8Array;
 }
 
-const PayloadProto = temporal.api.common.v1.Payload;
+// The package is CommonJS without named exports that Node could see.
+const PayloadProto = proto.temporal.api.common.v1.Payload;
 
 /** The encoding name of Temporal's own encryption samples: codec servers and the UI's decoder know it. */
 const ENCODING = 'binary/encrypted';

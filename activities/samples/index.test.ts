@@ -1,0 +1,264 @@
+import { createHash } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSampleActivities } from './index.ts';
+
+/** What a harmful output says; it may be neither in the summary nor in an error. */
+const CANARY = 'CANARY-7c1e harmful text';
+const TOKEN = 'samples-token-0123456789';
+const FROM_MS = Date.parse('2025-03-01T12:00:00Z');
+const TO_MS = Date.parse('2025-03-01T12:15:00Z');
+const SHORT_TIMEOUT_MS = 200;
+
+const REQUEST = {
+  incidentId: 'inc-1',
+  source: 'outputs',
+  target: { cluster: 'prod', namespace: 'ai', kind: 'Deployment' as const, name: 'llm-api' },
+  fromMs: FROM_MS,
+  toMs: TO_MS,
+  limit: 50,
+};
+
+function sampleAt(minute: number, rest: object = {}) {
+  const at = new Date(FROM_MS + minute * 60_000).toISOString();
+  return { id: `out-${minute}`, requestId: `req-${minute}`, at, categories: ['hate'], text: CANARY, ...rest };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+describe('collecting samples', () => {
+  let server: Server;
+  let url: string;
+  let asked: { query: Record<string, string>; authorization?: string }[];
+  /** Undefined: never answers. */
+  let answer: { status?: number; body: unknown; headers?: Record<string, string> } | undefined;
+
+  beforeEach(async () => {
+    asked = [];
+    server = createServer((incoming, response) => {
+      const { searchParams } = new URL(incoming.url ?? '/', 'http://localhost');
+      asked.push({ query: Object.fromEntries(searchParams), authorization: incoming.headers.authorization });
+      if (answer === undefined) return;
+      response.writeHead(answer.status ?? 200, { 'Content-Type': 'application/json', ...answer.headers });
+      response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    url = `http://127.0.0.1:${address.port}/samples?tenant=a`;
+  });
+  afterEach(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  function collect(input: Partial<typeof REQUEST> = {}, timeoutMs?: number) {
+    const sources = { outputs: { url, bearerToken: TOKEN } };
+    return createSampleActivities({ sources, timeoutMs }).collectSamples({ ...REQUEST, ...input });
+  }
+
+  async function failureOf(collecting: Promise<unknown>) {
+    const error: unknown = await collecting.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(Error);
+    const { message, stack, cause, details } = error as Error & { details?: unknown };
+    const told = JSON.stringify({
+      message,
+      stack,
+      details,
+      cause: cause instanceof Error ? [cause.message, cause.stack] : cause,
+    });
+    expect(told).not.toContain('CANARY');
+    expect(told).not.toContain(TOKEN);
+    return error;
+  }
+
+  it('asks for the target’s harmful outputs of the window', async () => {
+    answer = { body: { items: [] } };
+    expect(await collect()).toEqual({ count: 0, from: 'outputs', byCategory: {}, items: [] });
+    const query = {
+      tenant: 'a',
+      namespace: 'ai',
+      deployment: 'llm-api',
+      from: '2025-03-01T12:00:00.000Z',
+      to: '2025-03-01T12:15:00.000Z',
+      limit: '50',
+      harmful: 'true',
+    };
+    expect(asked).toEqual([{ query, authorization: `Bearer ${TOKEN}` }]);
+  });
+
+  it('keeps hashes and lengths instead of the text, newest first', async () => {
+    answer = { body: { items: [sampleAt(1), sampleAt(3, { categories: ['hate', 'pii'] }), sampleAt(2)] } };
+    const summary = await collect();
+    expect(summary).toMatchObject({ count: 3, byCategory: { hate: 3, pii: 1 } });
+    expect(summary.items.map(({ id }) => id)).toEqual(['out-3', 'out-2', 'out-1']);
+    expect(summary.items[0]).toEqual({
+      id: 'out-3',
+      requestId: 'req-3',
+      categories: ['hate', 'pii'],
+      sha256: sha256(CANARY),
+      length: CANARY.length,
+    });
+    expect(JSON.stringify(summary)).not.toContain('CANARY');
+  });
+
+  it('measures a text itself, whatever the source says of it', async () => {
+    answer = { body: { items: [sampleAt(1, { sha256: 'a'.repeat(64), length: 1 })] } };
+    expect((await collect()).items[0]).toMatchObject({ sha256: sha256(CANARY), length: CANARY.length });
+  });
+
+  it('takes hash and length of a source that keeps the text to itself', async () => {
+    answer = { body: { items: [sampleAt(1, { text: undefined, sha256: 'A'.repeat(64), length: 9 })] } };
+    expect((await collect()).items[0]).toMatchObject({ sha256: 'a'.repeat(64), length: 9 });
+  });
+
+  it('keeps at most the limit, each sample once, and only the window', async () => {
+    const items = [
+      sampleAt(-1),
+      sampleAt(16),
+      sampleAt(5),
+      sampleAt(5),
+      sampleAt(4),
+      sampleAt(3),
+      sampleAt(2),
+    ];
+    answer = { body: { items } };
+    const summary = await collect({ limit: 3 });
+    expect(summary.items.map(({ id }) => id)).toEqual(['out-5', 'out-4', 'out-3']);
+    expect(summary).toMatchObject({ count: 3, byCategory: { hate: 3 } });
+  });
+
+  it('stays small however many the source and the caller want', async () => {
+    const many = Array.from({ length: 1_000 }, (_, number) =>
+      sampleAt(1, {
+        id: `out-${number}`,
+        categories: Array.from(
+          { length: 50 },
+          (_unused, index) => `category-${number}-${index}-${'x'.repeat(100)}`,
+        ),
+        link: `https://store.example.com/${'a'.repeat(900)}`,
+      }),
+    );
+    answer = { body: { items: many } };
+    const summary = await collect({ limit: 1_000_000 });
+    expect(summary.count).toBe(200);
+    expect(summary.items.every(({ categories }) => categories.length === 10)).toBe(true);
+    expect(Object.keys(summary.byCategory)).toHaveLength(50);
+    expect(summary.byCategory.other).toBeGreaterThan(0);
+    expect(Buffer.byteLength(JSON.stringify(summary))).toBeLessThan(1024 * 1024);
+  });
+
+  it('makes names of hostile categories', async () => {
+    const categories = [
+      'Self Harm!',
+      '__proto__',
+      'constructor',
+      '<script>alert(1)</script>',
+      '\u202e\u0000語',
+      '../../etc',
+      'x'.repeat(1_000_000),
+      'self harm',
+    ];
+    answer = { body: { items: [sampleAt(1, { categories })] } };
+    const summary = await collect();
+    const names = ['self_harm', 'proto', 'constructor', 'script_alert_1_script', 'etc', 'x'.repeat(40)];
+    expect(summary.items[0]?.categories).toEqual(names);
+    expect(summary.byCategory).toEqual(Object.fromEntries(names.map((name) => [name, 1])));
+    for (const name of Object.keys(summary.byCategory)) expect(name).toMatch(/^[a-z0-9_.-]{1,40}$/);
+  });
+
+  it('keeps a digest in place of an id that is none', async () => {
+    const long = 'i'.repeat(201);
+    answer = {
+      body: { items: [sampleAt(2, { id: CANARY, requestId: 'a\u0000b' }), sampleAt(1, { id: long })] },
+    };
+    const [first, second] = (await collect()).items;
+    expect(first).toMatchObject({
+      id: `sha256:${sha256(CANARY)}`,
+      requestId: `sha256:${sha256('a\u0000b')}`,
+    });
+    expect(second?.id).toBe(`sha256:${sha256(long)}`);
+  });
+
+  it.each([
+    ['https://store.example.com/out-1?x=1', 'https://store.example.com/out-1?x=1'],
+    ['javascript:alert(1)', undefined],
+    ['data:text/html,hello', undefined],
+    ['/relative', undefined],
+    ['https://user:secret@store.example.com/', undefined],
+    [`https://store.example.com/${'a'.repeat(1_000)}`, undefined],
+    [`https://store.example.com/${'語'.repeat(300)}`, undefined],
+  ])('makes of link %s: %s', async (link, kept) => {
+    answer = { body: { items: [sampleAt(1, { link })] } };
+    expect((await collect()).items[0]?.link).toBe(kept);
+  });
+
+  it.each([
+    ['no JSON', `${CANARY} is not JSON`, 'the answer is no JSON'],
+    ['JSON that is cut off', `{"items":[{"text":"${CANARY}`, 'the answer is no JSON'],
+    ['no list', { items: CANARY }, 'items is not as documented'],
+    ['another shape', [CANARY], 'the answer is not as documented'],
+    ['a time that is none', { items: [sampleAt(1, { at: CANARY })] }, 'items[0].at is not as documented'],
+    [
+      'a hash that is none',
+      { items: [sampleAt(1, { sha256: CANARY })] },
+      'items[0].sha256 is not as documented',
+    ],
+    [
+      'categories that are no list',
+      { items: [sampleAt(1), sampleAt(2, { categories: CANARY })] },
+      'items[1].categories',
+    ],
+    [
+      'neither text nor hash',
+      { items: [sampleAt(1, { text: undefined })] },
+      'text, or sha256 and length is needed',
+    ],
+  ])('says what is wrong with an answer that has %s, without quoting it', async (_name, body, message) => {
+    answer = { body };
+    expect(await failureOf(collect())).toMatchObject({
+      type: 'InvalidInput',
+      nonRetryable: true,
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it.each([
+    { status: 500, type: 'Unavailable' },
+    { status: 429, headers: { 'Retry-After': '3' }, type: 'RateLimited', nextRetryDelay: 3_000 },
+    { status: 401, type: 'Unauthorized' },
+    { status: 404, type: 'NotFound' },
+    { status: 400, type: 'InvalidInput' },
+    { status: 302, headers: { Location: 'http://127.0.0.1:1/' }, type: 'InvalidInput' },
+    { status: 206, type: 'InvalidInput' },
+  ])('fails with $type when answered $status, without the body', async ({ status, headers, ...failure }) => {
+    answer = { status, headers, body: { message: CANARY } };
+    const e = await failureOf(collect()); console.log(String(e), (e as Error).cause); expect(e).toMatchObject(failure);
+  });
+
+  it('does not read an answer without end', async () => {
+    answer = { body: { items: [sampleAt(1, { text: CANARY.repeat(1_000_000) })] } };
+    expect(await failureOf(collect())).toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringContaining('larger than'),
+    });
+  });
+
+  it('is Unavailable when nothing is answered in time', async () => {
+    answer = undefined;
+    expect(await failureOf(collect({}, SHORT_TIMEOUT_MS))).toMatchObject({ type: 'Unavailable' });
+  });
+
+  it.each(['unknown', 'constructor'])('says what to configure for source "%s"', async (source) => {
+    expect(await failureOf(collect({ source }))).toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringContaining(`samples.${source}`),
+    });
+    expect(asked).toEqual([]);
+  });
+});

@@ -1,7 +1,12 @@
 /** Imports point one way: domain <- runbooks <- workflows; see docs/architecture.md. */
 export default {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, dependencyTypesNot: ['type-only'] } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, dependencyTypesNot: ['type-only'] },
+    },
     {
       name: 'domain-is-pure',
       comment: 'domain/ has no dependencies: neither packages nor Node nor other folders',
@@ -17,11 +22,13 @@ export default {
     },
     {
       name: 'workflow-code-is-small',
-      comment: 'only @temporalio, workflows/, domain/ and step implementations may be in the workflow bundle; types of anything',
+      comment:
+        'only @temporalio, workflows/, domain/ and step implementations may be in the workflow bundle; types of anything',
       severity: 'error',
       from: { path: '^(workflows/|runbooks/steps/(.+/run|context|runners)\\.ts$)', pathNot: '\\.test\\.ts$' },
       to: {
-        pathNot: '^(workflows/|domain/|runbooks/steps/(.+/run|context|runners)\\.ts$|node_modules/@temporalio/(workflow|common)/)',
+        pathNot:
+          '^(workflows/|domain/|runbooks/steps/(.+/run|context|runners)\\.ts$|node_modules/@temporalio/(workflow|common)/)',
         dependencyTypesNot: ['type-only'],
       },
     },
@@ -43,6 +50,9 @@ export default {
     exclude: { path: '^(node_modules|dist|\\.firebreak)/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };

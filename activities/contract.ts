@@ -96,7 +96,10 @@ export interface KubernetesActivities {
   }>;
 
   /** What changed around the onset of harm, one line each, newest first: rollouts, referenced ConfigMaps (never contents). */
-  listChanges(input: { target: Target; sinceMs: number }): Promise<{ changes: { atMs: number; what: string }[] }>;
+  listChanges(input: {
+    target: Target;
+    sinceMs: number;
+  }): Promise<{ changes: { atMs: number; what: string }[] }>;
 
   /** Reads, decides the revision and plans. Mutates nothing. */
   planRollback(input: {
@@ -105,7 +108,12 @@ export interface KubernetesActivities {
     ledger: Ledger;
     approval: { from: string[]; count: number };
     /** For last-known-good where the ledger knows nothing: what a revision must have served. */
-    served: { forMs: number; minClassified: number; harmRateBelow: number; metrics: Record<string, MetricSpec> };
+    served: {
+      forMs: number;
+      minClassified: number;
+      harmRateBelow: number;
+      metrics: Record<string, MetricSpec>;
+    };
   }): Promise<{ plan: RollbackPlan } | { none: NoRollback }>;
 
   /**
@@ -119,7 +127,12 @@ export interface KubernetesActivities {
     step: string;
     decisions: SignedDecision[];
     commandId: string;
-  }): Promise<{ result: 'patched' | 'already-there'; revision?: number; generation: number; approvedBy: string[] }>;
+  }): Promise<{
+    result: 'patched' | 'already-there';
+    revision?: number;
+    generation: number;
+    approvedBy: string[];
+  }>;
 
   /** Waits on the Deployment's status; heartbeats. `timeoutMs` absent: progressDeadlineSeconds + 60 s. */
   awaitRollout(input: {
@@ -144,7 +157,10 @@ export interface TrafficActivities {
 }
 
 /** Revisions of a target by template hash. */
-export type Ledger = Record<string, { verdict: 'verified-good' | 'known-bad'; atMs: number; incidentId: string; reason: string }>;
+export type Ledger = Record<
+  string,
+  { verdict: 'verified-good' | 'known-bad'; atMs: number; incidentId: string; reason: string }
+>;
 
 // --- on the main queue --------------------------------------------------------------------------------------------
 
@@ -180,7 +196,12 @@ export interface TicketActivities {
     created: boolean;
   }>;
   /** Adds a comment once: `commentKey` is looked for before it is written. */
-  commentTicket(input: { number: number; incidentId: string; commentKey: string; bodyMarkdown: string }): Promise<{ url: string }>;
+  commentTicket(input: {
+    number: number;
+    incidentId: string;
+    commentKey: string;
+    bodyMarkdown: string;
+  }): Promise<{ url: string }>;
 }
 
 export interface SampleActivities {
@@ -211,9 +232,17 @@ export interface ChatMessageRef {
 
 export interface RecordActivities {
   /** Opens the record (idempotent) and returns the last incident with the same workflow id, if any. */
-  openRecord(input: { incidentId: string; workflowId: string; view: IncidentView }): Promise<{ predecessorId?: string }>;
+  openRecord(input: {
+    incidentId: string;
+    workflowId: string;
+    view: IncidentView;
+  }): Promise<{ predecessorId?: string }>;
   /** Idempotent by (incident, seq); hash-chained by the store. */
-  appendRecord(input: { incidentId: string; view: IncidentView; entries: TimelineEntry[] }): Promise<{ lastSeq: number }>;
+  appendRecord(input: {
+    incidentId: string;
+    view: IncidentView;
+    entries: TimelineEntry[];
+  }): Promise<{ lastSeq: number }>;
   /** Writes the postmortem (Markdown made from the view) and its action items; a later call replaces the draft. */
   writePostmortem(input: { view: IncidentView; draft: boolean; atMs: number }): Promise<{
     actionItems: ActionItem[];

@@ -10,7 +10,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordsStore } from '../activities/records/store.ts';
 import { GatewayError } from '../webhooks/gateway/types.ts';
-import { createTestEdge, openTestRecords, TOKENS } from '../webhooks/test-support/edge.ts';
+import { createTestEdge, openTestRecords, RECORDS_START_MS, TOKENS } from '../webhooks/test-support/edge.ts';
 import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../webhooks/test-support/incident.ts';
 import type { RecordingGateway } from '../webhooks/test-support/recording-gateway.ts';
 import { readEnv } from './env.ts';
@@ -29,7 +29,7 @@ beforeAll(async () => {
   ({ app, gateway } = await createTestEdge({ records, sendDeadlineMs: 500 }));
   await app.listen({ host: '127.0.0.1', port: 0 });
   url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
-});
+}, RECORDS_START_MS);
 afterAll(async () => {
   await app.close();
   await closeRecords();

@@ -25,7 +25,10 @@ export interface DemoOptions {
 
 const NAMESPACE = 'ai-production';
 const DEMO_DIR = '.firebreak/demo';
-const TEMPORAL_SEARCH_ATTRIBUTES = Object.values(SEARCH_ATTRIBUTES).map((name) => ({ name, type: 'Keyword' as const }));
+const TEMPORAL_SEARCH_ATTRIBUTES = Object.values(SEARCH_ATTRIBUTES).map((name) => ({
+  name,
+  type: 'Keyword' as const,
+}));
 
 /** Runs the demo. @returns the exit code: 0 only if the incident ended as the scenario expects. */
 export async function runDemo(options: DemoOptions): Promise<number> {
@@ -45,13 +48,19 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   try {
-    const code = await Promise.race([play(scenario, options, out, stops, interrupted.signal), whenAborted(interrupted.signal)]);
+    const code = await Promise.race([
+      play(scenario, options, out, stops, interrupted.signal),
+      whenAborted(interrupted.signal),
+    ]);
     return code;
   } catch (error) {
-    out.write(`\n${pc.red('The demo could not go on:')} ${error instanceof Error ? error.message : String(error)}\n`);
+    out.write(
+      `\n${pc.red('The demo could not go on:')} ${error instanceof Error ? error.message : String(error)}\n`,
+    );
     return 1;
   } finally {
-    for (const stop of stops.reverse()) await stop().catch((error: unknown) => out.write(`${String(error)}\n`));
+    for (const stop of stops.reverse())
+      await stop().catch((error: unknown) => out.write(`${String(error)}\n`));
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
   }
@@ -81,11 +90,15 @@ async function play(
     dir,
     temporal: { searchAttributes: TEMPORAL_SEARCH_ATTRIBUTES },
     report: (event) => {
-      if (event.state === 'ready' || event.state === 'failed') say(`  ${event.server.padEnd(14)}${event.state.padEnd(10)}${event.detail}`);
+      if (event.state === 'ready' || event.state === 'failed')
+        say(`  ${event.server.padEnd(14)}${event.state.padEnd(10)}${event.detail}`);
     },
   });
   stops.push(() => stack.stop());
-  const [vendors] = await Promise.all([startVendors(), stack.prometheus.writeRules('firebreak', demoRules())]);
+  const [vendors] = await Promise.all([
+    startVendors(),
+    stack.prometheus.writeRules('firebreak', demoRules()),
+  ]);
   stops.push(() => vendors.close());
   const firebreak = await startFirebreak({
     dir: path.join(dir, 'firebreak'),
@@ -103,7 +116,9 @@ async function play(
   say(`  ${'firebreak'.padEnd(14)}${'ready'.padEnd(10)}${firebreak.url}`);
 
   say(pc.bold('\nLook'));
-  say(`  Incident API   ${firebreak.url}/api/v1/incidents   (bearer token of Maria: ${firebreak.dir}/secrets/token-maria)`);
+  say(
+    `  Incident API   ${firebreak.url}/api/v1/incidents   (bearer token of Maria: ${firebreak.dir}/secrets/token-maria)`,
+  );
   say(`  Temporal UI    ${stack.temporal.uiUrl}`);
   say(`  Prometheus     ${stack.prometheus.url}/classic/alerts`);
   say(`  Alertmanager   ${stack.alertmanager.url}`);
@@ -114,7 +129,6 @@ async function play(
     stack,
     firebreak,
     samples: vendors.samples,
-    pagerDuty: vendors.pagerDuty,
     namespace: NAMESPACE,
     canary: `canary-${randomBytes(8).toString('hex')}`,
     story: storyOn(out),
@@ -155,14 +169,20 @@ async function askPerson(view: IncidentView, scenario: Scenario): Promise<'appro
     pc.bold(`  ${pending.summary}`),
     ...pending.changes.slice(0, 5).map((change) => `    changed: ${change}`),
     ...pending.warnings.map((warning) => pc.yellow(`    warning: ${warning}`)),
-    ...(pending.diff ?? '').split('\n').map((line) => `    ${line.startsWith('+') ? pc.green(line) : line.startsWith('-') ? pc.red(line) : line}`),
+    ...(pending.diff ?? '')
+      .split('\n')
+      .map(
+        (line) => `    ${line.startsWith('+') ? pc.green(line) : line.startsWith('-') ? pc.red(line) : line}`,
+      ),
     `    plan ${pending.planHash.slice(0, 16)}`,
   ];
   process.stderr.write(`${lines.join('\n')}\n`);
   const readline = createInterface({ input: process.stdin, output: process.stderr });
   try {
     for (;;) {
-      const answer = (await readline.question(pc.bold('  Approve as Maria, ML engineer on call? [y/n] '))).trim().toLowerCase();
+      const answer = (await readline.question(pc.bold('  Approve as Maria, ML engineer on call? [y/n] ')))
+        .trim()
+        .toLowerCase();
       if (answer === 'y' || answer === 'yes') return 'approve';
       if (answer === 'n' || answer === 'no') return 'reject';
     }
@@ -174,11 +194,17 @@ async function askPerson(view: IncidentView, scenario: Scenario): Promise<'appro
 function ending(summary: Summary, asExpected: boolean, say: (text?: string) => void): void {
   const time = (durationMs: number | null) => (durationMs === null ? 'never' : formatDuration(durationMs));
   say(pc.bold('\nEnd'));
-  say(`  ${summary.incidentId}: ${summary.state}, outcome ${summary.outcome ?? 'none'}, breaker ${summary.breaker}, ${summary.severity}`);
-  say(`  paged after ${time(summary.times.toPageMs)}, contained after ${time(summary.times.toContainMs)}, approved after ${time(summary.times.toApproveMs)}, mitigated after ${time(summary.times.toMitigateMs)}`);
+  say(
+    `  ${summary.incidentId}: ${summary.state}, outcome ${summary.outcome ?? 'none'}, breaker ${summary.breaker}, ${summary.severity}`,
+  );
+  say(
+    `  paged after ${time(summary.times.toPageMs)}, contained after ${time(summary.times.toContainMs)}, approved after ${time(summary.times.toApproveMs)}, mitigated after ${time(summary.times.toMitigateMs)}`,
+  );
   if (summary.verification) {
     const { outcome, harmful, classified, threshold, seconds } = summary.verification;
-    say(`  verification: ${outcome}, ${harmful} harmful of ${classified} classified outputs, threshold ${threshold * 100}%, ${seconds.toFixed(0)} s`);
+    say(
+      `  verification: ${outcome}, ${harmful} harmful of ${classified} classified outputs, threshold ${threshold * 100}%, ${seconds.toFixed(0)} s`,
+    );
   }
   if (summary.ticketUrl) say(`  ticket: ${summary.ticketUrl}, ${summary.samples} samples`);
   for (const item of summary.actionItems) {

@@ -142,7 +142,14 @@ export interface SampleSummary {
   from: string;
   byCategory: Record<string, number>;
   /** Never text: ids, hashes, lengths, categories. */
-  items: { id: string; sha256: string; length: number; categories: string[]; requestId: string; link?: string }[];
+  items: {
+    id: string;
+    sha256: string;
+    length: number;
+    categories: string[];
+    requestId: string;
+    link?: string;
+  }[];
 }
 
 /** What `describe`, the API, chat and the records all show. Plain JSON. */

@@ -20,8 +20,19 @@ export type TargetAction =
   | { kind: 'half-open'; share: number }
   /** Close the breaker; refused unless the running revision is verified good. */
   | { kind: 'restore' }
-  | { kind: 'plan-rollback'; to: RollbackTo; approval: { from: string[]; count: number }; served: ServedCriteria }
-  | { kind: 'rollback'; plan: RollbackPlan; step: string; decisions: SignedDecision[]; rolloutTimeoutMs?: number }
+  | {
+      kind: 'plan-rollback';
+      to: RollbackTo;
+      approval: { from: string[]; count: number };
+      served: ServedCriteria;
+    }
+  | {
+      kind: 'rollback';
+      plan: RollbackPlan;
+      step: string;
+      decisions: SignedDecision[];
+      rolloutTimeoutMs?: number;
+    }
   /** What a verification found of the revision that runs now. */
   | { kind: 'record-verdict'; verdict: 'verified-good' | 'known-bad'; templateHash?: string; reason: string }
   | { kind: 'override'; force: 'open' | 'closed' | 'none'; reason: string; person: string; forMs: number }
@@ -42,7 +53,13 @@ export type TargetResult =
   | { kind: 'breaker'; breaker: Breaker; changed: boolean; note?: string }
   | { kind: 'plan'; plan: RollbackPlan }
   | { kind: 'no-plan'; none: NoRollback }
-  | { kind: 'rolled-back'; applied: 'patched' | 'already-there'; approvedBy: string[]; rollout: RolloutResult; atMs: number }
+  | {
+      kind: 'rolled-back';
+      applied: 'patched' | 'already-there';
+      approvedBy: string[];
+      rollout: RolloutResult;
+      atMs: number;
+    }
   | { kind: 'done' };
 
 export type TargetReply =

@@ -10,18 +10,27 @@ function iso(atMs: number): string {
 }
 
 /** Title and body of an incident's ticket: what, where, since when. Text of alerts is escaped, outputs never appear. */
-export function renderTicket(view: IncidentView, images: string[], nowMs: number): { title: string; body: string } {
-  const since = view.alerts.map((alert) => alert.startsAt).sort()[0] ?? iso(view.milestones.triggered ?? nowMs);
+export function renderTicket(
+  view: IncidentView,
+  images: string[],
+  nowMs: number,
+): { title: string; body: string } {
+  const since =
+    view.alerts.map((alert) => alert.startsAt).sort()[0] ?? iso(view.milestones.triggered ?? nowMs);
   const rows: [string, string][] = [
     ['Incident', view.incidentId],
     ['Severity', view.severity],
-    ['Target', view.target ? targetKey(view.target) : `none: ${view.targetProblem ?? 'the runbook names none'}`],
+    [
+      'Target',
+      view.target ? targetKey(view.target) : `none: ${view.targetProblem ?? 'the runbook names none'}`,
+    ],
     ['Model', images.join(', ') || 'unknown'],
     ['Time range', `${since} to ${iso(nowMs)} (going on)`],
     ['Runbook', `${view.runbook.name} v${view.runbook.version}, owner ${view.runbook.owner}`],
   ];
   const alerts = view.alerts.map(
-    (alert) => `- ${escapeMarkdown(alert.alertname)}: ${escapeMarkdown(alert.summary)} (since ${escapeMarkdown(alert.startsAt)})`,
+    (alert) =>
+      `- ${escapeMarkdown(alert.alertname)}: ${escapeMarkdown(alert.summary)} (since ${escapeMarkdown(alert.startsAt)})`,
   );
   return {
     title: `[${view.severity}] ${view.title}`,
@@ -58,7 +67,9 @@ export function renderSamples(samples: SampleSummary): string {
     '| sample | request | categories | length | sha256 |',
     '|---|---|---|---|---|',
     ...items,
-    ...(samples.items.length > LISTED_SAMPLES ? ['', `${samples.items.length - LISTED_SAMPLES} more are in the incident's record.`] : []),
+    ...(samples.items.length > LISTED_SAMPLES
+      ? ['', `${samples.items.length - LISTED_SAMPLES} more are in the incident's record.`]
+      : []),
   ].join('\n');
 }
 
@@ -75,7 +86,8 @@ export function renderOutcome(view: IncidentView): string {
       : []),
     '',
     ...view.actionItems.map(
-      (item) => `- ${item.lane}: ${escapeMarkdown(item.title)} (owner ${escapeMarkdown(item.owner)}, due ${item.due})`,
+      (item) =>
+        `- ${item.lane}: ${escapeMarkdown(item.title)} (owner ${escapeMarkdown(item.owner)}, due ${item.due})`,
     ),
   ].join('\n');
 }

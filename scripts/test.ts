@@ -56,5 +56,9 @@ function summarise(): { text: string; passed: number; failed: number } {
   ).length;
   const failed = report.numFailedTests + brokenFiles;
   const skipped = report.numPendingTests > 0 ? `, ${report.numPendingTests} skipped` : '';
-  return { text: `${report.numPassedTests} passed, ${failed} failed${skipped}`, passed: report.numPassedTests, failed };
+  return {
+    text: `${report.numPassedTests} passed, ${failed} failed${skipped}`,
+    passed: report.numPassedTests,
+    failed,
+  };
 }

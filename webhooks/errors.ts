@@ -23,7 +23,7 @@ export const EDGE_ERRORS = {
   refused: { status: 409, hint: 'Look at the incident again: firebreak incident show ID' },
   // --- what stands behind
   overloaded: { status: 503, hint: 'Send it again after the time in Retry-After.' },
-  temporal_unavailable: { status: 503, hint: 'Send it again after the time in Retry-After; see /readyz.' },
+  temporal_unavailable: { status: 503, hint: 'Try again in a moment; /readyz says what is missing.' },
   records_unavailable: { status: 503, hint: 'Nothing was sent. Send it again; see /readyz.' },
   outcome_unknown: {
     status: 503,

@@ -12,10 +12,18 @@ import type {
   TrafficActivities,
 } from '../activities/contract.ts';
 import { createGitHubTickets } from '../activities/github/index.ts';
-import { createClusterClients, createKubernetesActivities, createPodReader } from '../activities/kubernetes/index.ts';
+import {
+  createClusterClients,
+  createKubernetesActivities,
+  createPodReader,
+} from '../activities/kubernetes/index.ts';
 import { createPagingActivities, type PagerChannel } from '../activities/paging/index.ts';
 import { createWritePostmortem } from '../activities/postmortem/write-postmortem.ts';
-import { createMeasurementActivities, createPrometheusClient, createServedBy } from '../activities/prometheus/index.ts';
+import {
+  createMeasurementActivities,
+  createPrometheusClient,
+  createServedBy,
+} from '../activities/prometheus/index.ts';
 import { createRecordActivities } from '../activities/records/activities.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
 import { createSampleActivities } from '../activities/samples/index.ts';
@@ -66,7 +74,9 @@ export function createMainActivities(
         ]),
       ),
     }),
-    ...createSlackChat(slack && { token: secret(slack.botToken), channel: slack.channel, apiUrl: slack.apiUrl }),
+    ...createSlackChat(
+      slack && { token: secret(slack.botToken), channel: slack.channel, apiUrl: slack.apiUrl },
+    ),
     ...createRecordActivities(parts.records),
     writePostmortem: createWritePostmortem(parts.records),
     ...createSignalingActivities(parts.client, config.temporal.taskQueue),
@@ -87,7 +97,10 @@ export function createClusterActivities(
     clusters[name] = createClusterClients(cluster);
     prometheus[name] = createPrometheusClient({
       url: cluster.prometheus.url,
-      bearerToken: cluster.prometheus.bearerToken === undefined ? undefined : parts.secret(cluster.prometheus.bearerToken),
+      bearerToken:
+        cluster.prometheus.bearerToken === undefined
+          ? undefined
+          : parts.secret(cluster.prometheus.bearerToken),
       timeoutMs: cluster.prometheus.timeout,
     });
   }

@@ -59,6 +59,7 @@ export async function workflowBundle(cacheDir: string): Promise<string> {
 /** Bundles of earlier sources are of no use to anyone. */
 async function removeOlder(cacheDir: string, keep: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
-    if (name.startsWith('workflows-') && name.endsWith('.js') && name !== keep) await rm(path.join(cacheDir, name), { force: true });
+    if (name.startsWith('workflows-') && name.endsWith('.js') && name !== keep)
+      await rm(path.join(cacheDir, name), { force: true });
   }
 }

@@ -16,7 +16,10 @@ export function temporalTarget(
   env: Record<string, string | undefined>,
 ): TemporalTarget {
   const set = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const loaded = loadClientConnectConfig({ profile: config.profile, overrideEnvVars: Object.fromEntries(set) });
+  const loaded = loadClientConnectConfig({
+    profile: config.profile,
+    overrideEnvVars: Object.fromEntries(set),
+  });
   const options = loaded.connectionOptions;
   return {
     address: config.address ?? options.address ?? '127.0.0.1:7233',

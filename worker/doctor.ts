@@ -34,7 +34,8 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
   if (options.json) {
     process.stdout.write(`${JSON.stringify({ ok: findings.every((finding) => finding.ok), findings })}\n`);
   } else {
-    for (const { what, ok, detail } of findings) process.stdout.write(`${ok ? 'ok     ' : 'MISSING'} ${what}: ${detail}\n`);
+    for (const { what, ok, detail } of findings)
+      process.stdout.write(`${ok ? 'ok     ' : 'MISSING'} ${what}: ${detail}\n`);
   }
   return findings.every((finding) => finding.ok) ? 0 : 1;
 }
@@ -52,7 +53,9 @@ function checks(config: FirebreakConfig, secret: Secret, env: DoctorOptions['env
       const target = temporalTarget(config.temporal, env);
       const client = lazyClient(target, {});
       try {
-        const ready = await createTemporalGateway(client, { taskQueue: config.temporal.taskQueue }).checkReady();
+        const ready = await createTemporalGateway(client, {
+          taskQueue: config.temporal.taskQueue,
+        }).checkReady();
         if (!ready.ok) throw new Error(ready.problems.join('; '));
         return `${target.address}, namespace ${target.namespace}, search attributes registered`;
       } finally {
@@ -72,7 +75,9 @@ function checks(config: FirebreakConfig, secret: Secret, env: DoctorOptions['env
         probe(`cluster ${name}: rights in ${namespace}`, async () => {
           const missing = await missingRights(createClusterClients(cluster), namespace);
           if (missing.length > 0) {
-            throw new Error(`not allowed: ${missing.map(({ verb, group, resource }) => `${verb} ${group ? `${group}/` : ''}${resource}`).join(', ')}: see deploy/rbac.yaml`);
+            throw new Error(
+              `not allowed: ${missing.map(({ verb, group, resource }) => `${verb} ${group ? `${group}/` : ''}${resource}`).join(', ')}: see deploy/rbac.yaml`,
+            );
           }
           return 'all that is needed';
         }),
@@ -88,14 +93,18 @@ function secretChecks(config: FirebreakConfig, secret: Secret): Promise<Finding[
   const references = new Set<string>();
   const collect = (value: unknown): void => {
     if (typeof value === 'string' && /^(env:[A-Za-z_]|file:)/.test(value)) references.add(value);
-    else if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) collect(item);
+    else if (typeof value === 'object' && value !== null)
+      for (const item of Object.values(value)) collect(item);
   };
   collect(config);
   return [...references].map((reference) =>
-    probe(`secret ${reference.startsWith('file:') ? `file:${path.basename(reference)}` : reference}`, async () => {
-      secret(reference);
-      return 'is there';
-    }),
+    probe(
+      `secret ${reference.startsWith('file:') ? `file:${path.basename(reference)}` : reference}`,
+      async () => {
+        secret(reference);
+        return 'is there';
+      },
+    ),
   );
 }
 
@@ -120,9 +129,12 @@ function vendorChecks(config: FirebreakConfig, secret: Secret): Promise<Finding[
         const { status, data } = await http.get(`${github.apiUrl}/repos/${github.repository}`, {
           headers: { authorization: `Bearer ${secret(github.token)}`, accept: 'application/vnd.github+json' },
         });
-        if (status === 401) throw new Error('the token is refused: make a new one with Issues read and write');
-        if (status !== 200) throw new Error(`repository ${github.repository} was answered ${status}: may the token see it?`);
-        if ((data as { has_issues?: boolean }).has_issues === false) throw new Error(`issues are switched off in ${github.repository}`);
+        if (status === 401)
+          throw new Error('the token is refused: make a new one with Issues read and write');
+        if (status !== 200)
+          throw new Error(`repository ${github.repository} was answered ${status}: may the token see it?`);
+        if ((data as { has_issues?: boolean }).has_issues === false)
+          throw new Error(`issues are switched off in ${github.repository}`);
         return `${github.repository} can be read`;
       }),
     );
@@ -135,7 +147,8 @@ function vendorChecks(config: FirebreakConfig, secret: Secret): Promise<Finding[
           headers: { authorization: `Bearer ${secret(slack.botToken)}` },
         });
         const answer = data as { ok?: boolean; error?: string };
-        if (answer.ok !== true) throw new Error(`Slack refuses the bot token (${answer.error ?? 'no reason given'})`);
+        if (answer.ok !== true)
+          throw new Error(`Slack refuses the bot token (${answer.error ?? 'no reason given'})`);
         return 'the bot token is accepted';
       }),
     );

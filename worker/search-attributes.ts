@@ -8,7 +8,9 @@ const KEYWORD = 2;
  * Registers the search attributes that are missing, where that is allowed (self-hosted servers).
  * @returns the names that are still missing, and why: each start of an incident would be refused.
  */
-export async function registerSearchAttributes(client: Client): Promise<{ missing: string[]; problem?: string }> {
+export async function registerSearchAttributes(
+  client: Client,
+): Promise<{ missing: string[]; problem?: string }> {
   const { namespace } = client.options;
   const names = Object.values(SEARCH_ATTRIBUTES);
   const listed = await client.connection.operatorService.listSearchAttributes({ namespace });

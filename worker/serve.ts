@@ -54,12 +54,17 @@ const MAX_CONCURRENT_ACTIVITIES = 200;
 export async function serve(options: ServeOptions): Promise<Serving> {
   const config = loadConfig(options.config);
   const roles = new Set<Role>(options.roles ?? ROLES);
-  const logger = pino({ level: config.log.level, base: { service: 'firebreak' } }, pino.destination({ dest: 2, sync: false }));
+  const logger = pino(
+    { level: config.log.level, base: { service: 'firebreak' } },
+    pino.destination({ dest: 2, sync: false }),
+  );
   const secret = (reference: string) => resolveSecret(reference, options.env);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const keys = await loadOrCreateKeys(config.dataDir);
   const target = temporalTarget(config.temporal, options.env);
-  const dataConverter = config.temporal.encryption ? { payloadCodecs: [createEncryptionCodec(keys.payload)] } : {};
+  const dataConverter = config.temporal.encryption
+    ? { payloadCodecs: [createEncryptionCodec(keys.payload)] }
+    : {};
   const client = lazyClient(target, dataConverter);
   const stops: (() => Promise<unknown>)[] = [];
   const failures: Promise<never>[] = [];
@@ -71,7 +76,19 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const workerState = new WorkerState();
   if (roles.has('worker') || roles.has('cluster')) {
     const clusterNames = options.clusters ?? Object.keys(config.clusters);
-    const run = runWorkers({ config, roles, clusterNames, keys, target, dataConverter, secret, records, client, logger, state: workerState });
+    const run = runWorkers({
+      config,
+      roles,
+      clusterNames,
+      keys,
+      target,
+      dataConverter,
+      secret,
+      records,
+      client,
+      logger,
+      state: workerState,
+    });
     stops.push(() => run.stop());
     failures.push(run.failed);
   }
@@ -79,7 +96,15 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   let url: string | undefined;
   if (roles.has('webhooks') && records) {
     try {
-      const app = await startWebhooks(config, options, { keys, records, logger, secret, gateway: createTemporalGateway(client, { taskQueue: config.temporal.taskQueue }), workerState, hasWorker: roles.has('worker') });
+      const app = await startWebhooks(config, options, {
+        keys,
+        records,
+        logger,
+        secret,
+        gateway: createTemporalGateway(client, { taskQueue: config.temporal.taskQueue }),
+        workerState,
+        hasWorker: roles.has('worker'),
+      });
       url = app.url;
       stops.push(app.stop);
     } catch (error) {
@@ -87,7 +112,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       throw error;
     }
   }
-  logger.info({ url, roles: [...roles], temporal: target.address, namespace: target.namespace }, 'firebreak is up');
+  logger.info(
+    { url, roles: [...roles], temporal: target.address, namespace: target.namespace },
+    'firebreak is up',
+  );
 
   return {
     url,
@@ -139,7 +167,10 @@ async function startWebhooks(
     clusters: config.clusters,
     runbooks,
     gateway: parts.gateway,
-    access: createAccess(config.access, Object.fromEntries(config.access.people.map(({ id, tokens }) => [id, tokens.map(secret)]))),
+    access: createAccess(
+      config.access,
+      Object.fromEntries(config.access.people.map(({ id, tokens }) => [id, tokens.map(secret)])),
+    ),
     signer: createDecisionSigner(parts.keys.edge),
     records: parts.records,
     logger: parts.logger,
@@ -238,7 +269,8 @@ async function connect(parts: WorkerParts, signal: AbortSignal): Promise<NativeC
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       parts.state.down(`Temporal at ${parts.target.address} does not answer: ${message}`);
-      if (attempt === 1) parts.logger.warn({ address: parts.target.address }, 'Temporal does not answer yet; trying on');
+      if (attempt === 1)
+        parts.logger.warn({ address: parts.target.address }, 'Temporal does not answer yet; trying on');
       await pause(RECONNECT_EVERY_MS, signal);
     }
   }
@@ -255,10 +287,15 @@ function pause(durationMs: number, signal: AbortSignal): Promise<void> {
 
 async function announceSearchAttributes(parts: WorkerParts): Promise<void> {
   const { missing, problem } = await registerSearchAttributes(parts.client);
-  if (missing.length > 0) parts.logger.error({ missing, problem }, 'search attributes are missing: incidents cannot start');
+  if (missing.length > 0)
+    parts.logger.error({ missing, problem }, 'search attributes are missing: incidents cannot start');
 }
 
-async function createWorkers(parts: WorkerParts, connection: NativeConnection, bundle: string): Promise<Worker[]> {
+async function createWorkers(
+  parts: WorkerParts,
+  connection: NativeConnection,
+  bundle: string,
+): Promise<Worker[]> {
   const { config, roles, records, secret } = parts;
   const common = {
     connection,
@@ -284,7 +321,10 @@ async function createWorkers(parts: WorkerParts, connection: NativeConnection, b
         await Worker.create({
           ...common,
           taskQueue: clusterTaskQueue(name),
-          activities: createClusterActivities(config, [name], { secret, trustedEdgeKeys: parts.keys.trustedEdges }),
+          activities: createClusterActivities(config, [name], {
+            secret,
+            trustedEdgeKeys: parts.keys.trustedEdges,
+          }),
         }),
       );
     }

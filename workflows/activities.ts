@@ -1,5 +1,5 @@
 /** Activity proxies with their retry policies: each policy says why. */
-import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type {
   ChatActivities,
   KubernetesActivities,
@@ -68,8 +68,16 @@ export const vendors = proxyActivities<TicketActivities & SampleActivities>({
   retry: FOREVER,
 });
 
-/** One attempt of a page over a role's channels; the paging workflow keeps trying. */
-export const pagers = proxyActivities<PagingActivities>({ startToCloseTimeout: '60s', retry: FOREVER });
+/**
+ * Attempts of a page over a role's channels, until one accepts. Cancelled ones are waited for: nothing may trigger after
+ * a resolve was sent.
+ */
+export const pagers = proxyActivities<PagingActivities>({
+  startToCloseTimeout: '60s',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: FOREVER,
+});
 
 /** Chat is a view: the next change publishes it again, so a broken vendor is not retried for long. */
 export const chat = proxyActivities<ChatActivities>({

@@ -1,4 +1,9 @@
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TimeoutFailure } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  TimeoutFailure,
+} from '@temporalio/workflow';
 import { FAILURES, type FailureType } from '../domain/failure.ts';
 
 /** The failure that a person should read: types and messages of our own table survive, wrappers are peeled off. */

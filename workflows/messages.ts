@@ -31,20 +31,29 @@ export const acknowledgeUpdate = defineUpdate<Answer, [{ actor: Actor }]>('ackno
 /** The edge has signed the decision; the validator checks that step and plan hash are what is waiting. */
 export const approveUpdate = defineUpdate<Answer, [{ actor: Actor; signed: SignedDecision }]>('approve');
 export const rejectUpdate = defineUpdate<Answer, [{ actor: Actor; signed: SignedDecision }]>('reject');
-export const setSeverityUpdate = defineUpdate<Answer, [{ actor: Actor; severity: Severity; reason: string }]>('setSeverity');
-export const assignCommanderUpdate = defineUpdate<Answer, [{ actor: Actor; commander: string }]>('assignCommander');
+export const setSeverityUpdate = defineUpdate<Answer, [{ actor: Actor; severity: Severity; reason: string }]>(
+  'setSeverity',
+);
+export const assignCommanderUpdate = defineUpdate<Answer, [{ actor: Actor; commander: string }]>(
+  'assignCommander',
+);
 export const addNoteUpdate = defineUpdate<Answer, [{ actor: Actor; text: string }]>('addNote');
 /** `to`: for a rollback step, the revision that a person chose. */
-export const retryStepUpdate = defineUpdate<Answer, [{ actor: Actor; step: string; reason: string; toRevision?: number }]>(
-  'retryStep',
+export const retryStepUpdate = defineUpdate<
+  Answer,
+  [{ actor: Actor; step: string; reason: string; toRevision?: number }]
+>('retryStep');
+export const skipStepUpdate = defineUpdate<Answer, [{ actor: Actor; step: string; reason: string }]>(
+  'skipStep',
 );
-export const skipStepUpdate = defineUpdate<Answer, [{ actor: Actor; step: string; reason: string }]>('skipStep');
 export const abortUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>('abort');
 export const overrideBreakerUpdate = defineUpdate<
   Answer,
   [{ actor: Actor; force: 'open' | 'closed' | 'none'; reason: string; forMs: number }]
 >('overrideBreaker');
-export const markFalsePositiveUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>('markFalsePositive');
+export const markFalsePositiveUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>(
+  'markFalsePositive',
+);
 export const resolveUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>('resolve');
 export const describeQuery = defineQuery<IncidentView>('describe');
 
@@ -64,10 +73,13 @@ export const targetCommandSignal = defineSignal<[TargetCommand]>('targetCommand'
 /** From the target's actor to the workflow id in the command's `replyTo`. */
 export const targetReplySignal = defineSignal<[TargetReply]>('targetReply');
 /** The target tells its holders of a change that nobody commanded. */
-export const targetNewsSignal = defineSignal<[{ text: string; needsHuman: boolean; breaker: Breaker }]>('targetNews');
-export const describeTargetQuery = defineQuery<{ breaker: Breaker; holders: string[]; ledger: Record<string, unknown> }>(
-  'describeTarget',
-);
+export const targetNewsSignal =
+  defineSignal<[{ text: string; needsHuman: boolean; breaker: Breaker }]>('targetNews');
+export const describeTargetQuery = defineQuery<{
+  breaker: Breaker;
+  holders: string[];
+  ledger: Record<string, unknown>;
+}>('describeTarget');
 
 export const pageRequestedSignal = defineSignal<[PageRequest]>('pageRequested');
 export const pagesAcknowledgedSignal = defineSignal<[{ by: string }]>('pagesAcknowledged');

@@ -243,6 +243,22 @@ describe('failures', () => {
     expect(requests).toBe(1);
   });
 
+  it('takes a page for people in place of an answer for no empty list of issues, and opens nothing', async () => {
+    const methods: (string | undefined)[] = [];
+    const apiUrl = await answering((request, response) => {
+      methods.push(request.method);
+      response.writeHead(200, { 'content-type': 'text/html' });
+      response.end('<html>Sign in, s3cret</html>');
+    });
+    const failure = await failureOf(tickets({ apiUrl }).openTicket(ticketOf()));
+    expect(failure).toMatchObject({
+      type: 'Unavailable',
+      message: expect.stringContaining('tickets.github.apiUrl'),
+    });
+    expect(failure.message).not.toContain('s3cret');
+    expect(methods).toEqual(['GET']);
+  });
+
   it('is Unavailable where nothing answers', async () => {
     const failure = await failureOf(tickets({ apiUrl: 'http://127.0.0.1:1' }).openTicket(ticketOf()));
     expect(failure).toMatchObject({ type: 'Unavailable', nonRetryable: false });

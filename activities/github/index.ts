@@ -98,7 +98,7 @@ async function refuse(): Promise<never> {
 /** Octokit that makes one attempt: waiting and retrying are Temporal's, where they are seen and bounded. */
 function connect({ token, apiUrl }: GitHubTicketsOptions): Octokit {
   const silent = () => undefined;
-  return new Octokit({
+  const octokit = new Octokit({
     auth: token,
     baseUrl: apiUrl.replace(/\/+$/, ''),
     userAgent: 'firebreak',
@@ -106,6 +106,15 @@ function connect({ token, apiUrl }: GitHubTicketsOptions): Octokit {
     throttle: { enabled: false },
     log: { debug: silent, info: silent, warn: silent, error: silent },
   });
+  // Pages for people are answered 200 too, and Octokit passes their text on: it would be taken for an empty list of issues.
+  octokit.hook.after('request', ({ data }) => {
+    if (typeof data === 'object' && data !== null) return;
+    throw fail(
+      'Unavailable',
+      'GitHub answered something else than JSON: is tickets.github.apiUrl right (https://HOST/api/v3 of an Enterprise Server)?',
+    );
+  });
+  return octokit;
 }
 
 /**

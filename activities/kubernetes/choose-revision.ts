@@ -10,7 +10,7 @@ export interface Served {
   seconds: number;
 }
 
-export interface GoodEnough {
+interface GoodEnough {
   forMs: number;
   minClassified: number;
   harmRateBelow: number;
@@ -63,7 +63,7 @@ export function whyNever(
  * What `kubectl rollout undo` picks: the second-highest revision, walking the old ReplicaSets by age and the current one
  * last (deploymentRevision in kubectl's pkg/polymorphichelpers/rollback.go, toRevision = 0).
  */
-export function kubectlPrevious({ replicaSets, current }: Revisions): RawReplicaSet | undefined {
+function kubectlPrevious({ replicaSets, current }: Revisions): RawReplicaSet | undefined {
   const old = replicaSets.filter((replicaSet) => replicaSet !== current).sort(byCreation);
   let latest: RawReplicaSet | undefined;
   let latestRevision = -1;

@@ -8,17 +8,10 @@ import { readTarget } from './read-target.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 import { readTrustedKeys, type TrustedEdgeKeys } from './verify-approvals.ts';
 
-export {
-  type ClusterAccess,
-  type ClusterClients,
-  type ClusterMap,
-  createClusterClients,
-} from './cluster-clients.ts';
-export { rollbackPlanHash } from './plan-hash.ts';
+export { type ClusterClients, createClusterClients } from './cluster-clients.ts';
 export type { ServedBy } from './plan-rollback.ts';
 export { createPodReader, type PodReader } from './pod-reader.ts';
-export { missingRights, type Right } from './rights.ts';
-export type { TrustedEdgeKeys } from './verify-approvals.ts';
+export { missingRights } from './rights.ts';
 
 export interface KubernetesOptions {
   /** Clients by cluster name. */

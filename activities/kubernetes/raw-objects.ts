@@ -41,7 +41,7 @@ export interface RawContainer {
   [field: string]: unknown;
 }
 
-export type RawVolume = { name: string } & Record<string, unknown>;
+type RawVolume = { name: string } & Record<string, unknown>;
 
 export interface RawTemplate {
   metadata?: {
@@ -58,7 +58,7 @@ export interface RawTemplate {
   [field: string]: unknown;
 }
 
-export interface RawSelector {
+interface RawSelector {
   matchLabels?: Record<string, string>;
   matchExpressions?: { key: string; operator: string; values?: string[] }[];
 }
@@ -195,7 +195,7 @@ export function revisionOf(metadata: RawMetadata): number {
 }
 
 /** A label selector as the API's query parameter takes it. */
-export function selectorText(selector: RawSelector): string {
+function selectorText(selector: RawSelector): string {
   const equals = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
   const expressions = (selector.matchExpressions ?? []).map(({ key, operator, values = [] }) => {
     if (operator === 'In') return `${key} in (${values.join(',')})`;

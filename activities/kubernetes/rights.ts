@@ -18,7 +18,7 @@ function rights(group: string, resource: string, verbs: string[], needed: string
 }
 
 /** Everything that deploy/rbac.yaml grants in a namespace, and what for. */
-export const REQUIRED_RIGHTS: readonly Right[] = [
+const REQUIRED_RIGHTS: readonly Right[] = [
   ...rights('apps', 'deployments', ['get', 'list', 'watch'], 'reading targets'),
   ...rights('apps', 'deployments', ['patch'], 'rolling back'),
   ...rights('apps', 'replicasets', ['get', 'list', 'watch'], 'planning a rollback'),

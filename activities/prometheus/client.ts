@@ -14,13 +14,13 @@ export interface PrometheusAccess {
   timeoutMs?: number;
 }
 
-export interface VectorElement {
+interface VectorElement {
   metric: Record<string, string>;
   /** NaN and the infinities are possible. */
   value: number;
 }
 
-export interface Answer<Result> {
+interface Answer<Result> {
   result: Result;
   /** Parts of the data could not be reached (Thanos, Mimir and remote read say so in `warnings`). */
   partial: boolean;

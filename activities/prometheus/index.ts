@@ -6,12 +6,7 @@ import { evaluate } from './evaluate.ts';
 import { judgeRecovery } from './judge-recovery.ts';
 import { readMeasurementClock } from './measurement-clock.ts';
 
-export {
-  createPrometheusClient,
-  type PrometheusAccess,
-  type PrometheusClient,
-  type PrometheusMap,
-} from './client.ts';
+export { createPrometheusClient } from './client.ts';
 export { createServedBy } from './served-by.ts';
 
 export interface MeasurementOptions {

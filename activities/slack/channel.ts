@@ -81,7 +81,7 @@ export function createIncidentChannel(options: {
             limit: PAGE_SIZE,
             ...(cursor ? { cursor } : {}),
           })
-          .catch((error) => Promise.reject(fromSlack(error, 'conversations.history')));
+          .catch((error) => noneIfNotGranted(error, 'conversations.history'));
         for (const message of (answer.messages ?? []) as StoredMessage[]) {
           if (message.ts === undefined || message.ts === exceptTs) continue;
           if (payloadOf(message, INCIDENT_EVENT)?.incident_id !== incidentId) continue;
@@ -124,7 +124,7 @@ export function createIncidentChannel(options: {
             limit: PAGE_SIZE,
             ...(cursor ? { cursor } : {}),
           })
-          .catch((error) => Promise.reject(fromSlack(error, 'conversations.replies')));
+          .catch((error) => noneIfNotGranted(error, 'conversations.replies'));
         for (const message of (answer.messages ?? []) as StoredMessage[]) {
           const payload = payloadOf(message, ENTRIES_EVENT);
           if (payload?.incident_id !== incidentId || typeof payload.last_seq !== 'number') continue;
@@ -143,6 +143,18 @@ export function createIncidentChannel(options: {
         .catch((error) => Promise.reject(fromSlack(error, 'chat.postMessage')));
     },
   };
+}
+
+/**
+ * An app that may post but not read the channel still posts: a message twice, after an answer that got lost, is better than
+ * none in an incident.
+ */
+function noneIfNotGranted(
+  error: unknown,
+  method: string,
+): { messages?: unknown[]; response_metadata?: { next_cursor?: string } } {
+  if (slackCode(error) === 'missing_scope') return {};
+  throw fromSlack(error, method);
 }
 
 function metadataOf(eventType: string, payload: MessageMetadata['event_payload']): MessageMetadata {

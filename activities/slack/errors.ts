@@ -10,10 +10,7 @@ const CODES: Record<string, [type: FailureType, todo?: string]> = {
   account_inactive: ['Unauthorized', 'the app was uninstalled: install it again and set chat.slack.botToken'],
   token_revoked: ['Unauthorized', 'the token was revoked: install the app again and set chat.slack.botToken'],
   token_expired: ['Unauthorized', 'set chat.slack.botToken to a fresh token'],
-  missing_scope: [
-    'Unauthorized',
-    'the app needs chat:write and channels:history (groups:history for a private channel): add them and reinstall it',
-  ],
+  missing_scope: ['Unauthorized', 'the app needs chat:write: add it and install the app again'],
   no_permission: ['Unauthorized', "the workspace's settings do not let the app post there"],
   restricted_action: [
     'Unauthorized',

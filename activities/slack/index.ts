@@ -6,7 +6,10 @@ import { renderEntries, renderIncident } from './render.ts';
 export { renderIncident } from './render.ts';
 
 export interface SlackChatOptions {
-  /** Bot token (xoxb-) with chat:write and channels:history (groups:history for a private channel). */
+  /**
+   * Bot token (xoxb-) with chat:write, and channels:history (groups:history for a private channel): without it retries cannot
+   * look for what is there already, and may post it twice.
+   */
   token: string;
   /** Id of the channel (C...): Slack finds messages by id only. */
   channel: string;

@@ -56,7 +56,11 @@ export interface Firebreak {
   start(): Promise<void>;
 }
 
-function secretFile(dir: string, name: string, value = randomBytes(24).toString('hex')): { ref: string; value: string } {
+function secretFile(
+  dir: string,
+  name: string,
+  value = randomBytes(24).toString('hex'),
+): { ref: string; value: string } {
   const file = path.join(dir, 'secrets', name);
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(file, `${value}\n`, { mode: 0o600 });
@@ -80,7 +84,10 @@ export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> 
   writeFileSync(path.join(world.dir, 'runbooks', 'ai-harm-response.yaml'), demoRunbook());
   const webhook = secretFile(world.dir, 'alertmanager');
   const signing = secretFile(world.dir, 'slack-signing');
-  const people = (Object.keys(PEOPLE) as PersonId[]).map((id) => ({ id, token: secretFile(world.dir, `token-${id}`) }));
+  const people = (Object.keys(PEOPLE) as PersonId[]).map((id) => ({
+    id,
+    token: secretFile(world.dir, `token-${id}`),
+  }));
   const port = world.port ?? (await freePort());
   const pagerDuty = (role: string) => ({
     channels: [
@@ -99,11 +106,19 @@ export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> 
       local: {
         kubeconfig: world.kubeconfig,
         prometheus: { url: world.prometheusUrl },
-        namespaces: Object.fromEntries(Object.entries(world.namespaces).map(([name, mode]) => [name, { mode }])),
+        namespaces: Object.fromEntries(
+          Object.entries(world.namespaces).map(([name, mode]) => [name, { mode }]),
+        ),
       },
     },
     runbooks: { paths: [path.join(world.dir, 'runbooks')] },
-    paging: { roles: { 'ml-oncall': pagerDuty('ml-oncall'), 'security-oncall': pagerDuty('security-oncall'), commander: pagerDuty('commander') } },
+    paging: {
+      roles: {
+        'ml-oncall': pagerDuty('ml-oncall'),
+        'security-oncall': pagerDuty('security-oncall'),
+        commander: pagerDuty('commander'),
+      },
+    },
     ...(world.slack && {
       chat: {
         slack: {
@@ -175,9 +190,13 @@ function spawnServe(dir: string, logFile: string): ChildProcess {
   const cli = fileURLToPath(new URL(`../../cli/main${extension}`, import.meta.url));
   const log = openSync(logFile, 'a');
   // It ends with us, however we end: its standard input closes then.
-  const child = spawn(process.execPath, [cli, 'serve', '--config', path.join(dir, 'firebreak.yaml'), '--exit-with-stdin'], {
-    stdio: ['pipe', log, log],
-  });
+  const child = spawn(
+    process.execPath,
+    [cli, 'serve', '--config', path.join(dir, 'firebreak.yaml'), '--exit-with-stdin'],
+    {
+      stdio: ['pipe', log, log],
+    },
+  );
   child.stdin?.on('error', () => undefined);
   closeSync(log);
   return child;
@@ -193,5 +212,7 @@ async function awaitReady(url: string, child: ChildProcess, logFile: string): Pr
   });
   if (!ended()) return;
   const tail = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
-  throw new Error(`Firebreak ended with ${child.exitCode ?? child.signalCode} before it was ready; its log ${logFile} ends with:\n${tail}`);
+  throw new Error(
+    `Firebreak ended with ${child.exitCode ?? child.signalCode} before it was ready; its log ${logFile} ends with:\n${tail}`,
+  );
 }

@@ -12,7 +12,13 @@ import type { Firebreak } from './firebreak-process.ts';
 import type { SamplesRouter } from './samples-router.ts';
 
 /** How long each thing may take before the run gives up and says which one it was. */
-const LIMITS_MS = { rollout: 60_000, fires: 60_000, approvalAsked: 60_000, ends: 150_000, flap: 60_000 } as const;
+const LIMITS_MS = {
+  rollout: 60_000,
+  fires: 60_000,
+  approvalAsked: 60_000,
+  ends: 150_000,
+  flap: 60_000,
+} as const;
 /** v1 serves this long before v2 is shipped: "served well" is 10 s in the demo, and Prometheus needs both edges. */
 const SERVE_BEFORE_MS = 14_000;
 
@@ -26,7 +32,6 @@ export interface RunOptions {
   stack: AttachedStack;
   firebreak: Firebreak;
   samples: SamplesRouter;
-  pagerDuty: { pages(): { routingKey: string; dedupKey: string; summary: string }[] };
   namespace: string;
   canary: string;
   story: Story;
@@ -94,7 +99,13 @@ async function play(options: RunOptions, stops: (() => Promise<void>)[]): Promis
   const { kubeconfigPath: kubeconfig } = stack.kube;
   const world = await startWorld(options, stops);
   await stack.alertmanager.setRoutes(
-    [{ matchers: [`namespace="${namespace}"`], webhookUrl: firebreak.webhookUrl, bearerToken: firebreak.webhookToken }],
+    [
+      {
+        matchers: [`namespace="${namespace}"`],
+        webhookUrl: firebreak.webhookUrl,
+        bearerToken: firebreak.webhookToken,
+      },
+    ],
     { name: namespace, repeatInterval: '10s' },
   );
 
@@ -107,12 +118,20 @@ async function play(options: RunOptions, stops: (() => Promise<void>)[]): Promis
   await tell(story, applyEvent(scenario, 'v2-shipped', world));
 
   const maria = new Api(firebreak.url, firebreak.tokens.maria);
-  const line = await pollUntil('An incident', LIMITS_MS.fires, async () => (await maria.incidentsIn(namespace))[0]);
+  const line = await pollUntil(
+    'An incident',
+    LIMITS_MS.fires,
+    async () => (await maria.incidentsIn(namespace))[0],
+  );
   options.onIncident?.(line.incidentId);
   const follow = followIncident(maria, line.incidentId, story);
   stops.push(async () => follow.stop());
 
-  const asked = await follow.until('being asked for approval', LIMITS_MS.approvalAsked, (view) => view.pendingApprovals.length > 0);
+  const asked = await follow.until(
+    'being asked for approval',
+    LIMITS_MS.approvalAsked,
+    (view) => view.pendingApprovals.length > 0,
+  );
   await tell(story, applyEvent(scenario, 'approval-asked', world));
   await playFlap(options, follow, world);
   await decide(options, maria, asked.incidentId, follow);
@@ -120,25 +139,28 @@ async function play(options: RunOptions, stops: (() => Promise<void>)[]): Promis
   const view = await follow.until(
     `being ${scenario.expected.state}`,
     LIMITS_MS.ends,
-    (candidate) => candidate.state === scenario.expected.state && settled(candidate),
+    (candidate) => candidate.state === scenario.expected.state && settled(candidate, scenario),
   );
   const summary = await summarise(options, maria, view);
   await follow.stop();
   return { summary, view, stop: () => stopAll(stops) };
 }
 
-/** Steps have ended, or wait for an alert that nobody expects any more. */
-function settled(view: IncidentView): boolean {
-  return (
-    view.state === 'closed' ||
-    (view.steps.every((step) => step.endedAtMs !== undefined || step.status === 'watching') &&
-      view.actionItems.length > 0)
-  );
+/** Steps have ended or watch a condition, whoever must be paged was, and the postmortem is there. */
+function settled(view: IncidentView, scenario: Scenario): boolean {
+  if (view.state === 'closed') return true;
+  const paged = !scenario.expected.commanderPaged || view.pages.some((page) => page.role === 'commander');
+  const ended = view.steps.every((step) => step.endedAtMs !== undefined || step.status === 'watching');
+  return paged && ended && view.actionItems.length > 0;
 }
 
 function attributes(scenario: Scenario) {
   return {
-    annotations: { 'ai.rmf/owner': 'team-ml@example.com', 'ai.rmf/risk-tier': 'high', 'firebreak.dev/mode': 'approve' },
+    annotations: {
+      'ai.rmf/owner': 'team-ml@example.com',
+      'ai.rmf/risk-tier': 'high',
+      'firebreak.dev/mode': 'approve',
+    },
     progressDeadlineSeconds: scenario.progressDeadlineSeconds,
   };
 }
@@ -159,20 +181,34 @@ async function startWorld(options: RunOptions, stops: (() => Promise<void>)[]): 
   );
   story('world', `${scenario.v1.image} serves, with ${scenario.fallback.deployment} as its fallback`);
   const traffic = await spawnTraffic(
-    { kubeconfig, namespace, ...scenario.traffic, fallback: scenario.fallback.deployment, canary: options.canary },
+    {
+      kubeconfig,
+      namespace,
+      ...scenario.traffic,
+      fallback: scenario.fallback.deployment,
+      canary: options.canary,
+    },
     `${stack.dir}/traffic`,
   );
   stops.push(() => traffic.stop());
   options.samples.route(namespace, traffic.samplesUrl);
   await stack.prometheus.writeTargets(namespace, [{ address: `127.0.0.1:${traffic.port}` }]);
   await stack.prometheus.awaitTargetsUp([`127.0.0.1:${traffic.port}`]);
-  story('world', `traffic flows; v1 serves for ${SERVE_BEFORE_MS / 1_000} s, so that it counts as known good`);
+  story(
+    'world',
+    `traffic flows; v1 serves for ${SERVE_BEFORE_MS / 1_000} s, so that it counts as known good`,
+  );
   await servedFor(stack.prometheus.url, namespace, scenario.v1.deployment, SERVE_BEFORE_MS);
   return { traffic, node };
 }
 
 /** Waits until Prometheus has seen outputs of the model over this long. */
-async function servedFor(prometheusUrl: string, namespace: string, deployment: string, durationMs: number): Promise<void> {
+async function servedFor(
+  prometheusUrl: string,
+  namespace: string,
+  deployment: string,
+  durationMs: number,
+): Promise<void> {
   const selector = `ai_outputs_classified_total{namespace="${namespace}",deployment="${deployment}"}`;
   const query = `min(count_over_time(${selector}[5m]))`;
   await pollUntil(`Prometheus having ${durationMs / 1_000} s of v1`, durationMs * 4, async () => {
@@ -191,14 +227,22 @@ async function tell(story: Story, change: Promise<string | undefined>): Promise<
 /** The scenario in which the alert resolves and fires again before anybody decides. */
 async function playFlap(options: RunOptions, follow: Follower, world: WorldControls): Promise<void> {
   if (options.scenario.decision.after !== 'alert-fired-again') return;
-  await follow.until('seeing its alert resolved', LIMITS_MS.flap, (view) => view.alerts.every((alert) => alert.status === 'resolved'));
+  await follow.until('seeing its alert resolved', LIMITS_MS.flap, (view) =>
+    view.alerts.every((alert) => alert.status === 'resolved'),
+  );
   await tell(options.story, applyEvent(options.scenario, 'alert-resolved', world));
-  await follow.until('seeing its alert fire again', LIMITS_MS.flap, (view) => view.alerts.some((alert) => alert.status === 'firing'));
+  await follow.until('seeing its alert fire again', LIMITS_MS.flap, (view) =>
+    view.alerts.some((alert) => alert.status === 'firing'),
+  );
   await tell(options.story, applyEvent(options.scenario, 'alert-fired-again', world));
 }
 
 async function decide(options: RunOptions, api: Api, incidentId: string, follow: Follower): Promise<void> {
-  const view = await follow.until('waiting for a decision', LIMITS_MS.approvalAsked, (candidate) => candidate.pendingApprovals.length > 0);
+  const view = await follow.until(
+    'waiting for a decision',
+    LIMITS_MS.approvalAsked,
+    (candidate) => candidate.pendingApprovals.length > 0,
+  );
   const verdict = (await options.decide?.(view)) ?? options.scenario.decision.verdict;
   // The person decides about what waits now, which may be newer than what was asked first.
   const pending = (await api.incident(incidentId)).pendingApprovals[0] ?? view.pendingApprovals[0];
@@ -208,7 +252,8 @@ async function decide(options: RunOptions, api: Api, incidentId: string, follow:
     planHash: pending.planHash,
     ...(verdict === 'reject' ? { reason: 'the scenario says no' } : {}),
   });
-  if (answer.status >= 300) throw new Error(`the decision was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+  if (answer.status >= 300)
+    throw new Error(`the decision was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
   options.story('world', `maria says: ${verdict}`);
 }
 
@@ -226,7 +271,10 @@ function followIncident(api: Api, incidentId: string, story: Story): Follower {
       if (entry.seq <= told) continue;
       told = entry.seq;
       const at = ((entry.atMs - (view.milestones.triggered ?? entry.atMs)) / 1_000).toFixed(1);
-      story('incident', `+${at.padStart(5)} s  ${entry.kind.padEnd(12)} ${entry.text}${entry.actor === 'firebreak' ? '' : ` (${entry.actor})`}`);
+      story(
+        'incident',
+        `+${at.padStart(5)} s  ${entry.kind.padEnd(12)} ${entry.text}${entry.actor === 'firebreak' ? '' : ` (${entry.actor})`}`,
+      );
     }
     return view;
   };
@@ -240,7 +288,9 @@ function followIncident(api: Api, incidentId: string, story: Story): Follower {
         });
       } catch (error) {
         const lines = last?.timeline.map((entry) => `  ${entry.kind}: ${entry.text}`) ?? [];
-        throw new Error(`${(error as Error).message}; it is ${last?.state ?? 'unknown'}:\n${lines.join('\n')}`);
+        throw new Error(
+          `${(error as Error).message}; it is ${last?.state ?? 'unknown'}:\n${lines.join('\n')}`,
+        );
       }
     },
     async stop() {
@@ -253,7 +303,9 @@ async function summarise(options: RunOptions, api: Api, view: IncidentView): Pro
   const { scenario, stack, namespace } = options;
   const model = { kubeconfig: stack.kube.kubeconfigPath, namespace, name: scenario.v2.deployment };
   const since = (atMs: number | undefined) =>
-    atMs === undefined || view.milestones.triggered === undefined ? null : Math.max(0, atMs - view.milestones.triggered);
+    atMs === undefined || view.milestones.triggered === undefined
+      ? null
+      : Math.max(0, atMs - view.milestones.triggered);
   const breaker = view.breaker?.state ?? 'closed';
   const verification = view.verification ?? null;
   const differences = differencesFrom(scenario.expected, {

@@ -5,6 +5,8 @@ import { Octokit } from 'octokit';
 /** Only reachable on loopback, and worth nothing elsewhere. */
 const GITHUB_TOKEN = 'emulated-github-token';
 const SLACK_TOKEN = 'xoxb-emulated-slack-token';
+/** Of another app in the same channel: what it posts is not ours. */
+export const OTHER_APP_TOKEN = 'xoxb-emulated-other-app-token';
 const OWNER = 'acme';
 const REPO = 'ai-operations';
 const CHANNEL_NAME = 'ai-incidents';
@@ -93,15 +95,19 @@ async function startSlack(): Promise<{
     seed: {
       slack: {
         team: { name: 'Acme', domain: 'acme' },
-        users: [{ name: 'firebreak', real_name: 'Firebreak', email: 'firebreak@acme.example' }],
+        users: [
+          { name: 'firebreak', real_name: 'Firebreak', email: 'firebreak@acme.example' },
+          { name: 'other-app', real_name: 'Other app', email: 'other-app@acme.example' },
+        ],
         channels: [{ name: CHANNEL_NAME, topic: 'Incidents of AI systems' }],
+        // The scopes of the app's manifest that are needed to post: more would hide a missing one.
         tokens: [
           {
             token: SLACK_TOKEN,
             user: 'firebreak',
-            // The scopes of the app's manifest that are needed to post: more would hide a missing one.
             scopes: ['chat:write', 'channels:history', 'channels:read'],
           },
+          { token: OTHER_APP_TOKEN, user: 'other-app', scopes: ['chat:write'] },
         ],
         strict_scopes: true,
       },

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { demoRules } from '../../demo/run/timings.ts';
 import { lineReporter } from '../../demo/parts/line-reporter.ts';
 import { resolveParts, STACK_PARTS } from '../../demo/parts/resolve-parts.ts';
+import { demoRules } from '../../demo/run/timings.ts';
 import { startStack } from '../../demo/stack/stack.ts';
 import './provided.ts';
 import { mkdirSync } from 'node:fs';

@@ -21,13 +21,19 @@ const SEARCH_ATTRIBUTES = Object.values(messages.SEARCH_ATTRIBUTES);
 export interface Harness {
   env: TestWorkflowEnvironment;
   taskQueue: string;
-  run<T>(world: World, test: (incident: IncidentDriver) => Promise<T>, change?: Partial<IncidentInput>): Promise<T>;
+  run<T>(
+    world: World,
+    test: (incident: IncidentDriver) => Promise<T>,
+    change?: Partial<IncidentInput>,
+  ): Promise<T>;
   close(): Promise<void>;
 }
 
 /** Starts a time-skipping server; each `run` gets workers of its own. */
 export async function startHarness(): Promise<Harness> {
-  Runtime.install({ logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error } });
+  Runtime.install({
+    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },
+  });
   const env = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: inject('testServer') } },
   });
@@ -50,7 +56,13 @@ export async function startHarness(): Promise<Harness> {
       const cluster = `c${randomUUID().slice(0, 8)}`;
       const main = await Worker.create({ ...common, taskQueue, workflowBundle: { codePath: bundle } });
       const clusterWorker = await Worker.create({ ...common, taskQueue: clusterTaskQueue(cluster) });
-      const driver = new IncidentDriver(env, taskQueue, { ...TARGET, cluster }, unhurried(runbook), change ?? {});
+      const driver = new IncidentDriver(
+        env,
+        taskQueue,
+        { ...TARGET, cluster },
+        unhurried(runbook),
+        change ?? {},
+      );
       return main.runUntil(clusterWorker.runUntil(test(driver)));
     },
     async close() {
@@ -135,14 +147,20 @@ export class IncidentDriver {
   }
 
   /** Lets time pass in small steps until the view is as wanted. */
-  async until(what: string, wanted: (view: IncidentView) => boolean, limitMs = 3_600_000): Promise<IncidentView> {
+  async until(
+    what: string,
+    wanted: (view: IncidentView) => boolean,
+    limitMs = 3_600_000,
+  ): Promise<IncidentView> {
     const end = (await this.env.currentTimeMs()) + limitMs;
     // Short steps first, where things happen within seconds; longer ones while only time passes.
     for (let stepMs = 500; ; stepMs = Math.min(stepMs * 1.5, 120_000)) {
       const view = await this.view();
       if (wanted(view)) return view;
       if ((await this.env.currentTimeMs()) > end) {
-        throw new Error(`never ${what}; it is ${view.state}:\n${view.timeline.map((entry) => entry.text).join('\n')}`);
+        throw new Error(
+          `never ${what}; it is ${view.state}:\n${view.timeline.map((entry) => entry.text).join('\n')}`,
+        );
       }
       await this.env.sleep(stepMs);
     }
@@ -170,7 +188,9 @@ export class IncidentDriver {
   }
 
   approve(signed: SignedDecision, person = signed.decision.person) {
-    return this.handle.executeUpdate(messages.approveUpdate, { args: [{ actor: { person, via: 'api' }, signed }] });
+    return this.handle.executeUpdate(messages.approveUpdate, {
+      args: [{ actor: { person, via: 'api' }, signed }],
+    });
   }
 
   reject(signed: SignedDecision) {

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as messages from '../../workflows/messages.ts';
 import { type Harness, startHarness } from './harness.ts';
 import { World } from './world.ts';
@@ -30,9 +30,18 @@ describe('an incident', () => {
       const closed = await incident.until('closed', (view) => view.state === 'closed');
       expect(closed.outcome).toBe('recovered');
       expect(closed.steps.map((step) => `${step.id} ${step.status}`)).toEqual(
-        ['page', 'divert', 'snapshot', 'changes', 'ticket', 'sample', 'rollback', 'verify', 'restore', 'postmortem'].map(
-          (id) => `${id} succeeded`,
-        ),
+        [
+          'page',
+          'divert',
+          'snapshot',
+          'changes',
+          'ticket',
+          'sample',
+          'rollback',
+          'verify',
+          'restore',
+          'postmortem',
+        ].map((id) => `${id} succeeded`),
       );
       expect(world.rollouts).toBe(1);
       expect(world.postmortems).toEqual([true, false]);
@@ -49,7 +58,9 @@ describe('an incident', () => {
     world.facts = { ...world.facts, mode: 'observe' };
     await harness.run(world, async (incident) => {
       await incident.send(incident.alert());
-      const view = await incident.until('done', (candidate) => candidate.steps.every((step) => step.endedAtMs !== undefined));
+      const view = await incident.until('done', (candidate) =>
+        candidate.steps.every((step) => step.endedAtMs !== undefined),
+      );
       expect(view.steps.filter((step) => step.status === 'would-have').map((step) => step.id)).toEqual([
         'divert',
         'rollback',
@@ -67,8 +78,12 @@ describe('an incident', () => {
     await harness.run(world, async (incident) => {
       await incident.send(incident.alert());
       const waiting = await incident.until('waiting', waitsForApproval);
-      await incident.reject(incident.signed(waiting, 'maria', { decision: 'reject', reason: 'not the model' }));
-      const view = await incident.until('needs human', (candidate) => candidate.steps.every((step) => step.endedAtMs !== undefined));
+      await incident.reject(
+        incident.signed(waiting, 'maria', { decision: 'reject', reason: 'not the model' }),
+      );
+      const view = await incident.until('needs human', (candidate) =>
+        candidate.steps.every((step) => step.endedAtMs !== undefined),
+      );
       expect(view.state).toBe('needs-human');
       expect(view.outcome).toBe('rejected');
       expect(view.breaker?.state).toBe('open');
@@ -80,20 +95,23 @@ describe('an incident', () => {
   it.each([
     ['not-recovered', 'not-recovered'],
     ['undecided', 'insufficient-evidence'],
-  ] as const)('takes the share back and pages the commander when the verdict is %s', async (found, outcome) => {
-    const world = new World();
-    world.verdicts = [found];
-    await harness.run(world, async (incident) => {
-      await incident.send(incident.alert());
-      const waiting = await incident.until('waiting', waitsForApproval);
-      await incident.approve(incident.signed(waiting, 'maria'));
-      const view = await incident.until('needs human', (candidate) => candidate.state === 'needs-human');
-      expect(view.outcome).toBe(outcome);
-      await incident.until('commander paged', () => world.pages.some((page) => page.role === 'commander'));
-      expect(world.breakers.map((breaker) => breaker.state)).toEqual(['open', 'half-open', 'open']);
-      expect(view.milestones.restored).toBeUndefined();
-    });
-  });
+  ] as const)(
+    'takes the share back and pages the commander when the verdict is %s',
+    async (found, outcome) => {
+      const world = new World();
+      world.verdicts = [found];
+      await harness.run(world, async (incident) => {
+        await incident.send(incident.alert());
+        const waiting = await incident.until('waiting', waitsForApproval);
+        await incident.approve(incident.signed(waiting, 'maria'));
+        const view = await incident.until('needs human', (candidate) => candidate.state === 'needs-human');
+        expect(view.outcome).toBe(outcome);
+        await incident.until('commander paged', () => world.pages.some((page) => page.role === 'commander'));
+        expect(world.breakers.map((breaker) => breaker.state)).toEqual(['open', 'half-open', 'open']);
+        expect(view.milestones.restored).toBeUndefined();
+      });
+    },
+  );
 
   it('does not let traffic back when the rolled back pods never become ready', async () => {
     const world = new World();
@@ -121,7 +139,10 @@ describe('an incident', () => {
       await incident.send(incident.alert());
       const first = await incident.until('waiting', waitsForApproval);
       await incident.approve(incident.signed(first, 'maria'));
-      const second = await incident.until('asked again', (view) => view.pendingApprovals[0]?.planHash === 'plan-2');
+      const second = await incident.until(
+        'asked again',
+        (view) => view.pendingApprovals[0]?.planHash === 'plan-2',
+      );
       expect(world.rollouts).toBe(0);
       await expect(incident.approve(incident.signed(first, 'maria'))).rejects.toThrow();
       await incident.approve(incident.signed(second, 'maria'));
@@ -135,10 +156,16 @@ describe('an incident', () => {
     await harness.run(world, async (incident) => {
       await incident.send(incident.alert());
       const waiting = await incident.until('waiting', waitsForApproval);
-      await expect(incident.approve(incident.signed(waiting, 'maria', { planHash: 'other' }))).rejects.toThrow();
-      await expect(incident.approve(incident.signed(waiting, 'maria', { incidentId: 'inc-other' }))).rejects.toThrow();
+      await expect(
+        incident.approve(incident.signed(waiting, 'maria', { planHash: 'other' })),
+      ).rejects.toThrow();
+      await expect(
+        incident.approve(incident.signed(waiting, 'maria', { incidentId: 'inc-other' })),
+      ).rejects.toThrow();
       await expect(incident.approve(incident.signed(waiting, 'maria'), 'eve')).rejects.toThrow();
-      await expect(incident.approve(incident.signed(waiting, 'maria', { decision: 'reject' }))).rejects.toThrow();
+      await expect(
+        incident.approve(incident.signed(waiting, 'maria', { decision: 'reject' })),
+      ).rejects.toThrow();
       expect((await incident.view()).pendingApprovals[0]?.approvedBy).toEqual([]);
     });
   });
@@ -148,7 +175,9 @@ describe('an incident', () => {
     await harness.run(world, async (incident) => {
       await incident.send(incident.alert());
       await incident.until('waiting', waitsForApproval);
-      await incident.until('escalated', () => world.pages.some((page) => page.dedupKey.includes('approval-rollback')));
+      await incident.until('escalated', () =>
+        world.pages.some((page) => page.dedupKey.includes('approval-rollback')),
+      );
       expect((await incident.view()).pendingApprovals).toHaveLength(1);
     });
   });
@@ -194,7 +223,9 @@ describe('an incident', () => {
       });
       await incident.until('closed', (view) => view.state === 'closed');
       await incident.send(alert);
-      const told = await incident.until('told', (view) => view.timeline.some((entry) => entry.text.includes('still firing')));
+      const told = await incident.until('told', (view) =>
+        view.timeline.some((entry) => entry.text.includes('still firing')),
+      );
       expect(told.incidentId).toBe(first.incidentId);
       await incident.send(incident.alert());
       const linked = await incident.until('a new incident', (view) => view.incidentId !== first.incidentId);
@@ -209,7 +240,10 @@ describe('an incident', () => {
       world,
       async (incident) => {
         await incident.send(incident.alert());
-        const view = await incident.until('needs human', (candidate) => candidate.milestones.paged !== undefined);
+        const view = await incident.until(
+          'needs human',
+          (candidate) => candidate.milestones.paged !== undefined,
+        );
         expect(view.state).toBe('needs-human');
         expect(world.breakers).toEqual([]);
         expect(view.steps.find((step) => step.id === 'rollback')?.status).not.toBe('succeeded');

@@ -65,7 +65,14 @@ export function verdict(outcome: Verdict['outcome']): Verdict {
 
 export class World {
   harmRate: number | undefined = 0.12;
-  facts: TargetFacts = { exists: true, mode: 'approve', images: ['llm:v2'], revision: 2, replicas: 2, owner: 'ml@example.com' };
+  facts: TargetFacts = {
+    exists: true,
+    mode: 'approve',
+    images: ['llm:v2'],
+    revision: 2,
+    replicas: 2,
+    owner: 'ml@example.com',
+  };
   running = revision(2, 'llm:v2');
   previous = revision(1, 'llm:v1');
   verdicts: Verdict['outcome'][] = ['undecided', 'recovered'];

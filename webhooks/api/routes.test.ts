@@ -4,7 +4,7 @@ import type { RecordsStore } from '../../activities/records/store.ts';
 import type { SignedDecision } from '../../domain/decision.ts';
 import { verifyDecision } from '../decisions/sign.ts';
 import { GatewayError } from '../gateway/types.ts';
-import { createTestEdge, openTestRecords, TOKENS } from '../test-support/edge.ts';
+import { createTestEdge, openTestRecords, RECORDS_START_MS, TOKENS } from '../test-support/edge.ts';
 import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../test-support/incident.ts';
 import type { RecordingGateway } from '../test-support/recording-gateway.ts';
 
@@ -21,7 +21,7 @@ let log: string[];
 
 beforeAll(async () => {
   ({ records, close: closeRecords } = await openTestRecords());
-});
+}, RECORDS_START_MS);
 afterAll(() => closeRecords());
 
 beforeEach(async () => {

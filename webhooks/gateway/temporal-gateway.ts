@@ -1,5 +1,6 @@
 import {
   type Client,
+  isGrpcServiceError,
   QueryNotRegisteredError,
   QueryRejectedError,
   ServiceError,
@@ -23,6 +24,9 @@ import { GatewayError, type IncidentGateway, type IncidentStart, type UpdateRequ
 const RPC_DEADLINE_MS = 5_000;
 /** Keyword search attributes hold 255 characters in SQL visibility stores. */
 const MAX_KEYWORD = 255;
+
+/** gRPC codes that say no more than that there was no answer: CANCELLED (by the deadline), DEADLINE_EXCEEDED, UNAVAILABLE. */
+const SILENCE = new Set([1, 4, 14]);
 
 const KEYWORDS = Object.fromEntries(
   Object.entries(SEARCH_ATTRIBUTES).map(([name, attribute]) => [
@@ -137,7 +141,7 @@ export function createTemporalGateway(
         );
         return { ok: problems.length === 0, problems };
       } catch (error) {
-        return { ok: false, problems: [`Temporal: ${(error as Error).message}`] };
+        return { ok: false, problems: [(error as Error).message] };
       }
     },
   };
@@ -187,5 +191,9 @@ function toGatewayError(what: string, error: unknown): GatewayError {
   }
   // Transport, deadline, overload, a missing search attribute: nothing was accepted as far as anybody knows.
   const cause = error instanceof ServiceError ? (error.cause ?? error) : (error as Error);
-  return new GatewayError('unavailable', `Could not ${what}: ${cause.message}`, { cause: error });
+  const silent = isGrpcServiceError(cause) && SILENCE.has(cause.code);
+  const message = silent
+    ? `Temporal does not answer: could not ${what}`
+    : `Could not ${what}: ${cause.message}`;
+  return new GatewayError('unavailable', message, { cause: error });
 }

@@ -143,7 +143,7 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
 export async function readLive(reader: IncidentReader, incident: string): Promise<IncidentView> {
   const found = await reader.read(incident);
   if (found.source === 'live') return found.view;
-  if (found.note !== undefined) throw temporalUnavailable(found.note);
+  if (found.note !== undefined) throw temporalUnavailable('Temporal does not answer, so nothing was sent.');
   throw new EdgeError('incident_ended', 'The incident is over, so nothing can be decided on it any more.');
 }
 

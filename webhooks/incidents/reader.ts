@@ -63,7 +63,7 @@ export function createIncidentReader(deps: {
       return {
         view: recorded,
         source: 'records',
-        ...(unavailable === undefined ? {} : { note: `This is the last recorded state: ${unavailable}` }),
+        ...(unavailable === undefined ? {} : { note: `This is the last recorded state. ${unavailable}.` }),
       };
     }
     if (unavailable !== undefined) throw temporalUnavailable(unavailable);
@@ -75,8 +75,12 @@ export function createIncidentReader(deps: {
     if (input.kind === 'none') throw notFound('An incident id looks like inc-3f9a1c2b7d01-0a1b2c3d.');
     if (input.kind === 'whole') return input.id;
     const { prefix } = input;
-    const { incidents } = await list({ limit: MAX_LISTED }, prefix);
-    const ids = [...new Set(incidents.map((view) => view.incidentId))].filter((id) => id.startsWith(prefix));
+    const startsSo = (views: readonly IncidentView[]) =>
+      [...new Set(views.map((view) => view.incidentId))].filter((id) => id.startsWith(prefix));
+    // The records know all but the newest; only where they do not tell is Temporal asked, which may be away.
+    const recorded = startsSo(await records.listIncidents({ limit: MAX_LISTED }).catch(() => []));
+    const ids =
+      recorded.length === 1 ? recorded : startsSo((await list({ limit: MAX_LISTED }, prefix)).incidents);
     const [id, ...others] = ids;
     if (id === undefined) throw notFound();
     if (others.length > 0) {
@@ -101,7 +105,7 @@ export function createIncidentReader(deps: {
       gateway
         .listRunning({ limit: MAX_ASKED, workflowIdPrefix: workflowPrefix(idPrefix) })
         .catch((error: Error) => {
-          notes.push(`Temporal does not answer: states are those last recorded. ${error.message}`);
+          notes.push(`States are those last recorded. ${error.message}.`);
           return undefined;
         }),
     ]);

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { RecordsStore } from '../../activities/records/store.ts';
 import type { SignedDecision } from '../../domain/decision.ts';
 import { GatewayError } from '../gateway/types.ts';
-import { createTestEdge, openTestRecords, SLACK } from '../test-support/edge.ts';
+import { createTestEdge, openTestRecords, RECORDS_START_MS, SLACK } from '../test-support/edge.ts';
 import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../test-support/incident.ts';
 import type { RecordingGateway } from '../test-support/recording-gateway.ts';
 
@@ -64,7 +64,7 @@ let log: string[];
 
 beforeAll(async () => {
   ({ records, close: closeRecords } = await openTestRecords());
-});
+}, RECORDS_START_MS);
 afterAll(() => closeRecords());
 beforeEach(async () => {
   slack = new SlackSide();

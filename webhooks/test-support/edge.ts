@@ -35,6 +35,9 @@ export const ACCESS = configSchema.shape.access.parse({
   rules: { viewer: ['*'], responder: ['ml-oncall'], commander: ['commander'] },
 });
 
+/** The embedded database initialises itself once: seconds on an idle machine, more where tests run side by side. */
+export const RECORDS_START_MS = 60_000;
+
 /** Real records (embedded PostgreSQL) in a folder of their own. */
 export async function openTestRecords(): Promise<{ records: RecordsStore; close(): Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'firebreak-records-'));

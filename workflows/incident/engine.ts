@@ -33,7 +33,9 @@ export class Engine {
       for (const step of this.incident.input.runbook.steps) {
         if (this.isReady(step)) this.start(step);
       }
-      await condition(() => this.stopped() || this.incident.input.runbook.steps.some((step) => this.isReady(step)));
+      await condition(
+        () => this.stopped() || this.incident.input.runbook.steps.some((step) => this.isReady(step)),
+      );
     }
     if (!this.draining) for (const scope of this.active.values()) scope.cancel();
     await condition(() => this.active.size === 0);
@@ -90,7 +92,12 @@ export class Engine {
   private async runStep(plan: StepPlan, step: StepData): Promise<void> {
     const unmet = plan.needs.find((need) => !SUCCEEDED.has(this.incident.step(need)?.status ?? 'pending'));
     if (unmet !== undefined && !plan.always) {
-      this.incident.end(step, 'skipped', this.services.nowMs(), `needs ${unmet}, which was ${this.incident.step(unmet)?.status}`);
+      this.incident.end(
+        step,
+        'skipped',
+        this.services.nowMs(),
+        `needs ${unmet}, which was ${this.incident.step(unmet)?.status}`,
+      );
       return;
     }
     if (step.asked === undefined && !(await this.conditionsHold(plan, step))) return;
@@ -98,7 +105,11 @@ export class Engine {
     for (let made = 0; ; made++) {
       const prepared = await this.prepare(plan, step);
       if (runner.mutates && (await this.services.modeOfTarget()) === 'observe') {
-        this.incident.record('would-have', `${plan.id}: would have run${prepared ? `: ${prepared.summary}` : ''}`, this.services.nowMs());
+        this.incident.record(
+          'would-have',
+          `${plan.id}: would have run${prepared ? `: ${prepared.summary}` : ''}`,
+          this.services.nowMs(),
+        );
         this.incident.end(step, 'would-have', this.services.nowMs(), 'observe mode changes nothing');
         return;
       }
@@ -113,9 +124,17 @@ export class Engine {
         return;
       } catch (error) {
         // Drift: what was approved is not what would be done. The approval is void; a fresh plan is asked for.
-        const stale = plan.approval !== undefined && made < MAX_PLANS && readStepFailure(error).type === 'PreconditionFailed' && plan.uses === 'rollback';
+        const stale =
+          plan.approval !== undefined &&
+          made < MAX_PLANS &&
+          readStepFailure(error).type === 'PreconditionFailed' &&
+          plan.uses === 'rollback';
         if (!stale) throw error;
-        this.incident.record('decision', `The approval of ${plan.id} is void: ${readStepFailure(error).message}. A fresh plan follows`, this.services.nowMs());
+        this.incident.record(
+          'decision',
+          `The approval of ${plan.id} is void: ${readStepFailure(error).message}. A fresh plan follows`,
+          this.services.nowMs(),
+        );
         Object.assign(step, { prepared: undefined, asked: undefined, approvals: [], tries: step.tries + 1 });
       }
     }
@@ -133,18 +152,31 @@ export class Engine {
     if (runner.prepare) {
       this.begin(step);
       const make = runner.prepare;
-      step.prepared = await CancellationScope.withTimeout(plan.timeoutMs, () => make(this.services.contextFor(plan, step)));
+      step.prepared = await CancellationScope.withTimeout(plan.timeoutMs, () =>
+        make(this.services.contextFor(plan, step)),
+      );
     } else if (plan.approval) {
       // Steps without a plan of their own are approved as the runbook's version has them.
-      step.prepared = { planHash: this.incident.input.runbook.hash, summary: `Run step ${plan.id} (${plan.uses})`, warnings: [] };
+      step.prepared = {
+        planHash: this.incident.input.runbook.hash,
+        summary: `Run step ${plan.id} (${plan.uses})`,
+        warnings: [],
+      };
     }
     return step.prepared;
   }
 
   /** Ended and cancelled work both surface here; a step that a human skipped was ended by that. */
-  private runWithTimeout(plan: StepPlan, step: StepData, prepared: Prepared | undefined): Promise<Record<string, unknown>> {
+  private runWithTimeout(
+    plan: StepPlan,
+    step: StepData,
+    prepared: Prepared | undefined,
+  ): Promise<Record<string, unknown>> {
     return CancellationScope.withTimeout(plan.timeoutMs, () =>
-      STEP_RUNNERS[plan.uses].run(this.services.contextFor(plan, step), { prepared, decisions: step.approvals }),
+      STEP_RUNNERS[plan.uses].run(this.services.contextFor(plan, step), {
+        prepared,
+        decisions: step.approvals,
+      }),
     );
   }
 
@@ -154,7 +186,12 @@ export class Engine {
       const measured = await this.services.measure(plan.when);
       const holds = measured.known ? measured.value === true : plan.whenUnknown === 'run';
       if (!holds) {
-        this.incident.end(step, 'skipped', this.services.nowMs(), measured.known ? `not the case: ${plan.when}` : `unknown: ${measured.reason}`);
+        this.incident.end(
+          step,
+          'skipped',
+          this.services.nowMs(),
+          measured.known ? `not the case: ${plan.when}` : `unknown: ${measured.reason}`,
+        );
         return false;
       }
     }
@@ -189,12 +226,21 @@ export class Engine {
       });
     }
     for (;;) {
-      const decided = () => step.rejection !== undefined || step.approvals.length >= spec.count || this.draining;
+      const decided = () =>
+        step.rejection !== undefined || step.approvals.length >= spec.count || this.draining;
       const answered = await condition(decided, Math.max(1, step.asked.expiresAtMs - this.services.nowMs()));
       if (step.rejection !== undefined) {
         this.incident.data.outcome = 'rejected';
-        this.incident.end(step, 'rejected', this.services.nowMs(), `rejected by ${step.rejection.decision.person}`);
-        this.incident.needHuman(`step ${plan.id} was rejected: decide what happens instead`, this.services.nowMs());
+        this.incident.end(
+          step,
+          'rejected',
+          this.services.nowMs(),
+          `rejected by ${step.rejection.decision.person}`,
+        );
+        this.incident.needHuman(
+          `step ${plan.id} was rejected: decide what happens instead`,
+          this.services.nowMs(),
+        );
         return 'rejected';
       }
       if (step.approvals.length >= spec.count) {
@@ -236,13 +282,18 @@ export class Engine {
     this.services.pageCommander(`step ${plan.id} failed`, `failed-${plan.id}-${step.tries}`);
     if (plan.onFailure === 'halt') {
       for (const other of this.incident.data.steps) {
-        if (other.status === 'pending') this.incident.end(other, 'skipped', nowMs, `halted by step ${plan.id}`);
+        if (other.status === 'pending')
+          this.incident.end(other, 'skipped', nowMs, `halted by step ${plan.id}`);
       }
     }
   }
 }
 
-function readStepFailure(error: unknown): { type: string; message: string; outcome?: StepFailure['outcome'] } {
+function readStepFailure(error: unknown): {
+  type: string;
+  message: string;
+  outcome?: StepFailure['outcome'];
+} {
   if (error instanceof StepFailure) return error;
   return readFailure(error);
 }

@@ -45,14 +45,20 @@ function mustBeText(text: string): void {
 }
 
 /** The validator of approve and reject: the decision must be about exactly what is waiting, by the person who sent it. */
-function mustMatchPending(incident: Incident, actor: Actor, signed: SignedDecision, wanted: 'approve' | 'reject'): void {
+function mustMatchPending(
+  incident: Incident,
+  actor: Actor,
+  signed: SignedDecision,
+  wanted: 'approve' | 'reject',
+): void {
   mustBeOpen(incident);
   const { decision } = signed;
   if (decision.decision !== wanted) refuse(`the decision says ${decision.decision}`);
   if (decision.incidentId !== incident.data.incidentId) refuse('the decision is about another incident');
   if (decision.person !== actor.person) refuse('the decision is by another person');
   const step = incident.step(decision.step);
-  if (!step || step.status !== 'awaiting-approval') refuse(`step ${decision.step} does not wait for an approval`);
+  if (!step || step.status !== 'awaiting-approval')
+    refuse(`step ${decision.step} does not wait for an approval`);
   if (step.prepared?.planHash !== decision.planHash) {
     refuse('the decision is about another plan: look at the one that waits now');
   }
@@ -66,7 +72,12 @@ export interface Inbox {
   alerts: AlertsReceived[];
 }
 
-export function registerHandlers(incident: Incident, services: IncidentServices, engine: Engine, inbox: Inbox): void {
+export function registerHandlers(
+  incident: Incident,
+  services: IncidentServices,
+  engine: Engine,
+  inbox: Inbox,
+): void {
   const now = () => services.nowMs();
   const acknowledge = (person: string) => {
     if (!incident.acknowledge(person, now())) return false;
@@ -93,7 +104,11 @@ export function registerHandlers(incident: Incident, services: IncidentServices,
 
   setHandler(
     acknowledgeUpdate,
-    ({ actor }) => ({ message: acknowledge(actor.person) ? 'Acknowledged' : `Already acknowledged by ${incident.data.acknowledgedBy}` }),
+    ({ actor }) => ({
+      message: acknowledge(actor.person)
+        ? 'Acknowledged'
+        : `Already acknowledged by ${incident.data.acknowledgedBy}`,
+    }),
     { validator: (_input) => mustBeOpen(incident) },
   );
   setHandler(
@@ -159,7 +174,8 @@ export function registerHandlers(incident: Incident, services: IncidentServices,
         if (incident.data.aborted !== undefined) refuse('the incident was aborted');
         const status = incident.step(step)?.status;
         if (status === undefined) refuse(`there is no step ${step}`);
-        if (!['failed', 'rejected', 'skipped'].includes(status)) refuse(`step ${step} is ${status}: only ended steps are retried`);
+        if (!['failed', 'rejected', 'skipped'].includes(status))
+          refuse(`step ${step} is ${status}: only ended steps are retried`);
       },
     },
   );
@@ -178,7 +194,8 @@ export function registerHandlers(incident: Incident, services: IncidentServices,
         mustBeText(reason);
         const status = incident.step(step)?.status;
         if (status === undefined) refuse(`there is no step ${step}`);
-        if (!['pending', 'watching', 'awaiting-approval', 'failed'].includes(status)) refuse(`step ${step} is ${status}`);
+        if (!['pending', 'watching', 'awaiting-approval', 'failed'].includes(status))
+          refuse(`step ${step} is ${status}`);
       },
     },
   );
@@ -187,7 +204,13 @@ export function registerHandlers(incident: Incident, services: IncidentServices,
     ({ actor, reason }) => {
       incident.data.aborted = `stopped by ${actor.person}`;
       incident.data.outcome = 'handed-over';
-      incident.record('decision', 'stopped the runbook; traffic stays as it is', now(), { reason }, actor.person);
+      incident.record(
+        'decision',
+        'stopped the runbook; traffic stays as it is',
+        now(),
+        { reason },
+        actor.person,
+      );
       incident.needHuman('the runbook was stopped: the incident goes on by hand', now());
       return { message: 'Stopped: nothing more runs by itself, and traffic stays as it is' };
     },
@@ -204,7 +227,13 @@ export function registerHandlers(incident: Incident, services: IncidentServices,
     async ({ actor, force, reason, forMs }) => {
       incident.record('decision', `forces the breaker: ${force}`, now(), { reason, forMs }, actor.person);
       try {
-        await services.command(undefined, 0, { kind: 'override', force, reason, person: actor.person, forMs });
+        await services.command(undefined, 0, {
+          kind: 'override',
+          force,
+          reason,
+          person: actor.person,
+          forMs,
+        });
       } catch (error) {
         // An update fails with an ApplicationFailure or not at all: another error would fail the task for ever.
         refuse(error instanceof Error ? error.message : 'the target refused');
@@ -225,7 +254,9 @@ export function registerHandlers(incident: Incident, services: IncidentServices,
       incident.data.outcome = 'false-positive';
       incident.data.resolvedBy = { person: actor.person, reason };
       incident.record('decision', 'says this is a false positive', now(), { reason }, actor.person);
-      return { message: 'Marked as a false positive; the breaker stays as it is until a person forces it closed' };
+      return {
+        message: 'Marked as a false positive; the breaker stays as it is until a person forces it closed',
+      };
     },
     { validator: ({ reason }) => (mustBeOpen(incident), mustBeText(reason)) },
   );

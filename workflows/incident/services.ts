@@ -1,4 +1,6 @@
 /** What steps and the engine reach the world through: the target's actor, the paging workflow, activities. */
+
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   ApplicationFailure,
   condition,
@@ -7,7 +9,6 @@ import {
   ParentClosePolicy,
   startChild,
 } from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Evaluation } from '../../activities/contract.ts';
 import type { StepStatus } from '../../domain/incident.ts';
 import type { PageRequest } from '../../domain/paging.ts';
@@ -56,7 +57,8 @@ export class IncidentServices {
     const { target } = this.incident.input.target;
     const facts = await clusterActivities(target.cluster).readTarget({ target });
     this.incident.data.facts = facts;
-    if (!facts.exists) this.incident.needHuman(`${targetKey(target)} does not exist in the cluster`, this.nowMs());
+    if (!facts.exists)
+      this.incident.needHuman(`${targetKey(target)} does not exist in the cluster`, this.nowMs());
     this.incident.touch();
   }
 
@@ -71,7 +73,8 @@ export class IncidentServices {
   /** The mode by which mutations are decided; without a target nothing is ever mutated. */
   async modeOfTarget(): Promise<Mode> {
     const facts = await this.facts();
-    if (!facts.exists) throw new StepFailure('NotFound', `${targetKey(this.target())} does not exist in the cluster`);
+    if (!facts.exists)
+      throw new StepFailure('NotFound', `${targetKey(this.target())} does not exist in the cluster`);
     return facts.mode;
   }
 
@@ -110,7 +113,11 @@ export class IncidentServices {
     if (!first && !(judged.known && isMoreSevere(severity, data.severity))) return;
     if (severity === data.severity && !first) return;
     data.severity = severity;
-    this.incident.record('step', judged.known ? `Severity ${severity}` : `Severity ${severity}: ${judged.reason}`, this.nowMs());
+    this.incident.record(
+      'step',
+      judged.known ? `Severity ${severity}` : `Severity ${severity}: ${judged.reason}`,
+      this.nowMs(),
+    );
   }
 
   /** Asks the target's actor and waits for its answer. */
@@ -142,7 +149,12 @@ export class IncidentServices {
     const { target } = input.target;
     await signaling.commandTarget({
       target,
-      command: { id: `${data.incidentId}.release`, target, incidentId: data.incidentId, action: { kind: 'release' } },
+      command: {
+        id: `${data.incidentId}.release`,
+        target,
+        incidentId: data.incidentId,
+        action: { kind: 'release' },
+      },
     });
   }
 
@@ -183,7 +195,9 @@ export class IncidentServices {
       links: [],
     };
     this.requestPage(request).catch((error: unknown) => {
-      this.incident.record('page', 'The commander could not be paged', this.nowMs(), { problem: String(error) });
+      this.incident.record('page', 'The commander could not be paged', this.nowMs(), {
+        problem: String(error),
+      });
     });
   }
 
@@ -222,7 +236,14 @@ export class IncidentServices {
       async verify(request) {
         return executeChild<typeof verification>('verification', {
           workflowId: `verification-${data.incidentId}.${data.round}.${plan.id}.${tries}`,
-          args: [{ target: services.target(), facts: await services.facts(), metrics: input.runbook.metrics, ...request }],
+          args: [
+            {
+              target: services.target(),
+              facts: await services.facts(),
+              metrics: input.runbook.metrics,
+              ...request,
+            },
+          ],
         });
       },
       async awaitDiverted(maxShare, timeoutMs) {

@@ -1,5 +1,6 @@
 import type { ChatMessageRef } from '../../activities/contract.ts';
 import type { AlertRecord, AlertsReceived } from '../../domain/alert.ts';
+import type { Breaker } from '../../domain/breaker.ts';
 import type { SignedDecision } from '../../domain/decision.ts';
 import {
   deriveState,
@@ -17,7 +18,6 @@ import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
 import type { Severity } from '../../domain/severity.ts';
 import type { Mode, TargetFacts, TargetResolution } from '../../domain/target.ts';
 import type { TargetReply } from '../../domain/target-command.ts';
-import type { Breaker } from '../../domain/breaker.ts';
 import type { Evidence, Prepared } from '../../runbooks/steps/context.ts';
 
 export interface IncidentInput {
@@ -183,7 +183,13 @@ export class Incident {
     this.version++;
   }
 
-  record(kind: TimelineKind, text: string, atMs: number, data?: Record<string, unknown>, actor = 'firebreak'): void {
+  record(
+    kind: TimelineKind,
+    text: string,
+    atMs: number,
+    data?: Record<string, unknown>,
+    actor = 'firebreak',
+  ): void {
     const seq = (this.data.timeline.at(-1)?.seq ?? 0) + 1;
     this.data.timeline.push({ seq, atMs, kind, text, actor, data });
     this.touch();
@@ -194,7 +200,11 @@ export class Incident {
     if (milestones[milestone] !== undefined) return;
     milestones[milestone] = atMs;
     this.record('milestone', milestone, atMs);
-    if (milestone !== 'mitigated' && milestones.recovered !== undefined && milestones.restored !== undefined) {
+    if (
+      milestone !== 'mitigated' &&
+      milestones.recovered !== undefined &&
+      milestones.restored !== undefined
+    ) {
       this.reach('mitigated', Math.max(milestones.recovered, milestones.restored));
       this.data.outcome = 'recovered';
     }
@@ -261,7 +271,11 @@ export class Incident {
       'alert',
       `${received.alerts.length - resolved} firing and ${resolved} resolved alert(s) received; ${this.firing.length} firing now`,
       nowMs,
-      { alerts: received.alerts.slice(0, 10).map((alert) => ({ alertname: alert.labels.alertname, status: alert.status })) },
+      {
+        alerts: received.alerts
+          .slice(0, 10)
+          .map((alert) => ({ alertname: alert.labels.alertname, status: alert.status })),
+      },
     );
     return anew;
   }
@@ -270,7 +284,15 @@ export class Incident {
   startNextRound(nowMs: number): void {
     const { data } = this;
     data.round++;
-    for (const milestone of ['contained', 'approved', 'rolledBack', 'recovered', 'restored', 'mitigated', 'acknowledged'] as const) {
+    for (const milestone of [
+      'contained',
+      'approved',
+      'rolledBack',
+      'recovered',
+      'restored',
+      'mitigated',
+      'acknowledged',
+    ] as const) {
       delete data.milestones[milestone];
     }
     data.acknowledgedBy = undefined;
@@ -285,12 +307,24 @@ export class Incident {
 
   receivePageReport(report: PageReport, nowMs: number): void {
     if (report.accepted) {
-      this.data.pages.push({ role: report.role, channel: report.accepted.channel, acceptedAtMs: report.accepted.atMs });
-      this.record('page', `${report.role} paged by ${report.accepted.channel}${report.level > 0 ? ' (nobody had acknowledged)' : ''}`, nowMs);
+      this.data.pages.push({
+        role: report.role,
+        channel: report.accepted.channel,
+        acceptedAtMs: report.accepted.atMs,
+      });
+      this.record(
+        'page',
+        `${report.role} paged by ${report.accepted.channel}${report.level > 0 ? ' (nobody had acknowledged)' : ''}`,
+        nowMs,
+      );
       return;
     }
     this.data.pageProblems.push(report.role);
-    this.record('page', `No channel accepted the page to ${report.role}: ${report.problem ?? 'unknown reason'}`, nowMs);
+    this.record(
+      'page',
+      `No channel accepted the page to ${report.role}: ${report.problem ?? 'unknown reason'}`,
+      nowMs,
+    );
     this.needHuman(`nobody could page ${report.role}`, nowMs);
   }
 
@@ -307,7 +341,13 @@ export class Incident {
     const step = this.step(decision.step);
     const needed = this.plan(decision.step)?.approval?.count ?? 1;
     step?.approvals.push(signed);
-    this.record('decision', `approved step ${decision.step}`, nowMs, { planHash: decision.planHash, via: decision.via }, decision.person);
+    this.record(
+      'decision',
+      `approved step ${decision.step}`,
+      nowMs,
+      { planHash: decision.planHash, via: decision.via },
+      decision.person,
+    );
     return { approvals: step?.approvals.length ?? 0, needed };
   }
 
@@ -315,19 +355,37 @@ export class Incident {
     const { decision } = signed;
     const step = this.step(decision.step);
     if (step) step.rejection = signed;
-    this.record('decision', `rejected step ${decision.step}`, nowMs, { planHash: decision.planHash, reason: decision.reason, via: decision.via }, decision.person);
+    this.record(
+      'decision',
+      `rejected step ${decision.step}`,
+      nowMs,
+      { planHash: decision.planHash, reason: decision.reason, via: decision.via },
+      decision.person,
+    );
   }
 
   /** Puts a step, and those that were skipped because of it, back to pending. */
   retry(id: string, person: string, reason: string, toRevision: number | undefined, nowMs: number): void {
     const again = new Set([id]);
     for (const step of this.input.runbook.steps) {
-      if (step.needs.some((need) => again.has(need)) && this.step(step.id)?.status === 'skipped') again.add(step.id);
+      if (step.needs.some((need) => again.has(need)) && this.step(step.id)?.status === 'skipped')
+        again.add(step.id);
     }
     for (const step of this.data.steps) {
       const plan = this.plan(step.id);
       if (!plan || !again.has(step.id)) continue;
-      Object.assign(step, { ...freshStep(plan), tries: step.tries, startedAtMs: undefined, endedAtMs: undefined, reason: undefined, outputs: undefined, prepared: undefined, asked: undefined, rejection: undefined, chosenRevision: step.id === id ? toRevision : undefined });
+      Object.assign(step, {
+        ...freshStep(plan),
+        tries: step.tries,
+        startedAtMs: undefined,
+        endedAtMs: undefined,
+        reason: undefined,
+        outputs: undefined,
+        prepared: undefined,
+        asked: undefined,
+        rejection: undefined,
+        chosenRevision: step.id === id ? toRevision : undefined,
+      });
     }
     this.data.humanNeeded = [];
     this.data.outcome = undefined;
@@ -360,7 +418,9 @@ export class Incident {
           toRevision: plan?.to.revision,
           fromImage: plan?.from.images.join(', '),
           toImage: plan?.to.images.join(', '),
-          changes: Array.isArray(changes) ? changes.filter((line): line is string => typeof line === 'string') : [],
+          changes: Array.isArray(changes)
+            ? changes.filter((line): line is string => typeof line === 'string')
+            : [],
           groups: spec?.from ?? [],
           count: spec?.count ?? 1,
           approvedBy: step.approvals.map((signed) => signed.decision.person),
@@ -381,7 +441,12 @@ export class Incident {
       outcome: data.outcome,
       severity: data.severity,
       mode: this.mode,
-      runbook: { name: input.runbook.name, version: input.runbook.version, hash: input.runbook.hash, owner: input.runbook.owner },
+      runbook: {
+        name: input.runbook.name,
+        version: input.runbook.version,
+        hash: input.runbook.hash,
+        owner: input.runbook.owner,
+      },
       target: input.target.ok ? input.target.target : undefined,
       targetProblem: input.target.ok ? undefined : input.target.reason,
       correlation: input.correlation,

@@ -1,3 +1,4 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
@@ -9,7 +10,6 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey } from '@temporalio/common';
 import type { AlertsReceived } from '../../domain/alert.ts';
 import { targetKey } from '../../domain/target.ts';
 import { renderOutcome } from '../../domain/ticket.ts';
@@ -38,7 +38,10 @@ export async function incident(input: IncidentInput): Promise<void> {
   const info = workflowInfo();
   const state = input.data
     ? new Incident(input, input.data)
-    : Incident.open(input, { incidentId: incidentId(info.workflowId, info.runId), workflowId: info.workflowId });
+    : Incident.open(input, {
+        incidentId: incidentId(info.workflowId, info.runId),
+        workflowId: info.workflowId,
+      });
   const services = new IncidentServices(state);
   const engine = new Engine(state, services);
   const inbox: Inbox = { alerts: [] };
@@ -55,7 +58,13 @@ class IncidentRun {
   /** Loops end: the run is over, or goes on in a new one. */
   private ending = false;
 
-  constructor(input: IncidentInput, state: Incident, services: IncidentServices, engine: Engine, inbox: Inbox) {
+  constructor(
+    input: IncidentInput,
+    state: Incident,
+    services: IncidentServices,
+    engine: Engine,
+    inbox: Inbox,
+  ) {
     this.input = input;
     this.state = state;
     this.services = services;
@@ -87,7 +96,11 @@ class IncidentRun {
     if (this.data.milestones.resolved === undefined) {
       this.ending = true;
       await engine.drain();
-      await this.restart([...loops, driving, resolving], [reading, watching], { ...this.input, reopened: undefined, data: this.data });
+      await this.restart([...loops, driving, resolving], [reading, watching], {
+        ...this.input,
+        reopened: undefined,
+        data: this.data,
+      });
     }
     await Promise.all([driving, resolving]);
     if (this.data.milestones.closed === undefined) await this.close();
@@ -108,12 +121,20 @@ class IncidentRun {
     // What arrived while the loops ended opens a new, linked incident: no answered alert is lost.
     const late = this.firingIn(this.inbox.alerts);
     if (late.length > 0) {
-      await continueAsNew<typeof incident>({ ...this.input, data: undefined, reopened: { predecessorId: this.data.incidentId, alerts: late } });
+      await continueAsNew<typeof incident>({
+        ...this.input,
+        data: undefined,
+        reopened: { predecessorId: this.data.incidentId, alerts: late },
+      });
     }
   }
 
   /** Ends loops without losing a message, then goes on in a new run. */
-  private async restart(loops: Promise<void>[], scopes: CancellationScope[], next: IncidentInput): Promise<never> {
+  private async restart(
+    loops: Promise<void>[],
+    scopes: CancellationScope[],
+    next: IncidentInput,
+  ): Promise<never> {
     for (const scope of scopes) scope.cancel();
     await Promise.all(loops);
     await condition(allHandlersFinished);
@@ -129,7 +150,8 @@ class IncidentRun {
   private detached(work: () => Promise<void>): CancellationScope {
     const scope = new CancellationScope();
     scope.run(work).catch((error: unknown) => {
-      if (!isCancellation(error)) log.warn('a background task of the incident ended', { problem: readFailure(error).message });
+      if (!isCancellation(error))
+        log.warn('a background task of the incident ended', { problem: readFailure(error).message });
     });
     return scope;
   }
@@ -141,7 +163,11 @@ class IncidentRun {
       const alerts = this.inbox.alerts.shift();
       if (!alerts) continue;
       const anew = this.state.receiveAlerts(alerts, this.services.nowMs());
-      if (anew.length > 0 && this.data.milestones.mitigated !== undefined && this.data.milestones.resolved === undefined) {
+      if (
+        anew.length > 0 &&
+        this.data.milestones.mitigated !== undefined &&
+        this.data.milestones.resolved === undefined
+      ) {
         this.state.startNextRound(this.services.nowMs());
         // Mitigation once proved, then harm again: somebody is called anew, by the page step of the new round.
       }
@@ -164,7 +190,10 @@ class IncidentRun {
   private async readTarget(): Promise<void> {
     const warned = this.services.loadFacts().catch((error: unknown) => {
       if (isCancellation(error)) throw error;
-      this.state.needHuman(`the target could not be read: ${readFailure(error).message}`, this.services.nowMs());
+      this.state.needHuman(
+        `the target could not be read: ${readFailure(error).message}`,
+        this.services.nowMs(),
+      );
     });
     if (!(await condition(() => this.data.facts !== undefined || !this.input.target.ok, FACTS_WARNING_MS))) {
       const reason = 'the target could not be read for a minute: is the worker of its cluster running?';
@@ -206,7 +235,10 @@ class IncidentRun {
       await condition(() => quiet() || byPerson() || this.ending);
       if (this.ending) return;
       if (!byPerson()) {
-        const disturbed = await condition(() => !quiet() || byPerson() || this.ending, this.input.runbook.resolveAfterMs);
+        const disturbed = await condition(
+          () => !quiet() || byPerson() || this.ending,
+          this.input.runbook.resolveAfterMs,
+        );
         if (disturbed && !byPerson()) continue;
       }
       this.state.reach('resolved', this.services.nowMs());
@@ -218,9 +250,18 @@ class IncidentRun {
   private async close(): Promise<void> {
     const { data, state, services } = this;
     const ticketStep = data.steps.find((step) => step.uses === 'ticket');
-    const written = await records.writePostmortem({ view: state.view(), draft: false, atMs: services.nowMs() });
+    const written = await records.writePostmortem({
+      view: state.view(),
+      draft: false,
+      atMs: services.nowMs(),
+    });
     data.evidence.actionItems = written.actionItems;
-    state.record('evidence', `Postmortem written with ${written.actionItems.length} action items`, services.nowMs(), { sha256: written.sha256 });
+    state.record(
+      'evidence',
+      `Postmortem written with ${written.actionItems.length} action items`,
+      services.nowMs(),
+      { sha256: written.sha256 },
+    );
     if (data.pagingStarted) {
       await getExternalWorkflowHandle(pagingWorkflowId(data.incidentId))
         .signal(pagesResolvedSignal)
@@ -237,9 +278,13 @@ class IncidentRun {
       bodyMarkdown: renderOutcome(state.view()),
     });
     // The ticket's vendor must not keep the incident from being closed.
-    await CancellationScope.withTimeout(this.input.runbook.quietForMs, () => commented).catch((error: unknown) => {
-      state.record('evidence', 'The outcome could not be added to the ticket', services.nowMs(), { problem: readFailure(error).message });
-    });
+    await CancellationScope.withTimeout(this.input.runbook.quietForMs, () => commented).catch(
+      (error: unknown) => {
+        state.record('evidence', 'The outcome could not be added to the ticket', services.nowMs(), {
+          problem: readFailure(error).message,
+        });
+      },
+    );
   }
 
   private firingIn(received: AlertsReceived[]): AlertsReceived[] {
@@ -263,7 +308,11 @@ class IncidentRun {
       if (anew.length > 0) return [received, ...this.inbox.alerts.splice(0)];
       if (!data.toldQuiet && received.alerts.some((alert) => alert.status === 'firing')) {
         data.toldQuiet = true;
-        state.record('alert', 'An alert of this incident is still firing after it was closed; repeats are only counted', this.services.nowMs());
+        state.record(
+          'alert',
+          'An alert of this incident is still firing after it was closed; repeats are only counted',
+          this.services.nowMs(),
+        );
       }
     }
   }
@@ -275,7 +324,11 @@ class IncidentRun {
     const { data, state } = this;
     const behind = () => (data.timeline.at(-1)?.seq ?? 0) > data.recordedSeq;
     if (data.recordedSeq === 0) {
-      const opened = await records.openRecord({ incidentId: data.incidentId, workflowId: data.workflowId, view: state.view() });
+      const opened = await records.openRecord({
+        incidentId: data.incidentId,
+        workflowId: data.workflowId,
+        view: state.view(),
+      });
       data.predecessorId ??= opened.predecessorId;
     }
     for (;;) {
@@ -295,7 +348,10 @@ class IncidentRun {
       if (this.state.version === shown) return;
       shown = this.state.version;
       try {
-        const { message } = await chat.publishIncident({ view: this.state.view(), message: this.data.chatMessage });
+        const { message } = await chat.publishIncident({
+          view: this.state.view(),
+          message: this.data.chatMessage,
+        });
         // No message: chat is not configured, and will not be while this runs.
         if (!message) return;
         this.data.chatMessage = message;
@@ -310,7 +366,11 @@ class IncidentRun {
     let shown = '';
     for (;;) {
       const { state, data, input } = this;
-      const values = [state.state, data.severity, (data.alerts[0]?.alertname ?? '').slice(0, MAX_ATTRIBUTE_LENGTH)] as const;
+      const values = [
+        state.state,
+        data.severity,
+        (data.alerts[0]?.alertname ?? '').slice(0, MAX_ATTRIBUTE_LENGTH),
+      ] as const;
       if (values.join(' ') !== shown) {
         shown = values.join(' ');
         upsertSearchAttributes([

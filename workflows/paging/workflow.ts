@@ -1,8 +1,22 @@
-import { CancellationScope, condition, continueAsNew, getExternalWorkflowHandle, isCancellation, log, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { PageReport, PageRequest } from '../../domain/paging.ts';
 import { pagers } from '../activities.ts';
 import { readFailure } from '../failure.ts';
-import { pageReportedSignal, pageRequestedSignal, pagesAcknowledgedSignal, pagesResolvedSignal } from '../messages.ts';
+import {
+  pageReportedSignal,
+  pageRequestedSignal,
+  pagesAcknowledgedSignal,
+  pagesResolvedSignal,
+} from '../messages.ts';
 
 export interface PagingInput {
   incidentId: string;
@@ -16,8 +30,8 @@ export interface PagingInput {
 interface PagingState {
   /** Request ids seen: the same request pages once. */
   seen: string[];
-  /** Pages that a channel accepted, so that acknowledge and resolve reach the same vendors. */
-  accepted: { role: string; dedupKey: string }[];
+  /** Everyone who was asked for. A vendor may have taken a page whose answer was lost, so all are told of the end. */
+  asked: { role: string; dedupKey: string }[];
   escalations: { request: PageRequest; atMs: number }[];
 }
 
@@ -30,7 +44,7 @@ const REMEMBERED_REQUESTS = 500;
  */
 export async function paging(input: PagingInput): Promise<void> {
   const queue: PageRequest[] = [...input.requests];
-  const state: PagingState = input.state ?? { seen: [], accepted: [], escalations: [] };
+  const state: PagingState = input.state ?? { seen: [], asked: [], escalations: [] };
   let acknowledged = false;
   let acknowledgePending = false;
   let resolved = false;
@@ -47,13 +61,17 @@ export async function paging(input: PagingInput): Promise<void> {
     try {
       await getExternalWorkflowHandle(input.replyTo).signal(pageReportedSignal, entry);
     } catch (error) {
-      log.warn('the incident could not be told of a page', { role: entry.role, problem: readFailure(error).message });
+      log.warn('the incident could not be told of a page', {
+        role: entry.role,
+        problem: readFailure(error).message,
+      });
     }
   };
 
   const attempts = new CancellationScope();
   const sendRole = async (request: PageRequest, role: string, level: number) => {
     sending++;
+    state.asked.push({ role, dedupKey: request.dedupKey });
     try {
       const { accepted } = await attempts.run(() =>
         pagers.sendPage({
@@ -66,7 +84,6 @@ export async function paging(input: PagingInput): Promise<void> {
           links: request.links,
         }),
       );
-      state.accepted.push({ role, dedupKey: request.dedupKey });
       await report({ requestId: request.id, role, level, accepted });
     } catch (error) {
       if (isCancellation(error)) return;
@@ -96,17 +113,23 @@ export async function paging(input: PagingInput): Promise<void> {
     if (acknowledgePending) {
       acknowledgePending = false;
       state.escalations = [];
-      for (const page of [...state.accepted]) {
-        void pagers.updatePage({ incidentId: input.incidentId, ...page, action: 'acknowledge' }).catch((error) => {
-          log.warn('an acknowledgement did not reach the pager', { role: page.role, problem: readFailure(error).message });
-        });
+      for (const page of [...state.asked]) {
+        void pagers
+          .updatePage({ incidentId: input.incidentId, ...page, action: 'acknowledge' })
+          .catch((error) => {
+            log.warn('an acknowledgement did not reach the pager', {
+              role: page.role,
+              problem: readFailure(error).message,
+            });
+          });
       }
     }
     const due = state.escalations.filter((entry) => entry.atMs <= Date.now());
     state.escalations = state.escalations.filter((entry) => entry.atMs > Date.now());
     if (!acknowledged) {
       for (const { request } of due) {
-        for (const role of request.escalate?.to ?? []) void sendRole({ ...request, title: `Not acknowledged: ${request.title}` }, role, 1);
+        for (const role of request.escalate?.to ?? [])
+          void sendRole({ ...request, title: `Not acknowledged: ${request.title}` }, role, 1);
       }
     }
     if (workflowInfo().continueAsNewSuggested && sending === 0 && queue.length === 0) {
@@ -121,11 +144,14 @@ export async function paging(input: PagingInput): Promise<void> {
   // Nothing may trigger after a resolve, so attempts still under way end first.
   attempts.cancel();
   await condition(() => sending === 0);
-  const unique = new Map(state.accepted.map((page) => [`${page.role} ${page.dedupKey}`, page]));
+  const unique = new Map(state.asked.map((page) => [`${page.role} ${page.dedupKey}`, page]));
   await Promise.all(
     [...unique.values()].map((page) =>
       pagers.updatePage({ incidentId: input.incidentId, ...page, action: 'resolve' }).catch((error) => {
-        log.warn('a resolution did not reach the pager', { role: page.role, problem: readFailure(error).message });
+        log.warn('a resolution did not reach the pager', {
+          role: page.role,
+          problem: readFailure(error).message,
+        });
       }),
     ),
   );

@@ -42,7 +42,11 @@ export async function execute(state: TargetState, command: TargetCommand): Promi
 }
 
 async function project(state: TargetState, command: TargetCommand, breaker: Breaker): Promise<void> {
-  await clusterMutations(command.target.cluster).projectBreaker({ target: command.target, breaker, commandId: command.id });
+  await clusterMutations(command.target.cluster).projectBreaker({
+    target: command.target,
+    breaker,
+    commandId: command.id,
+  });
   state.data.breaker = breaker;
   state.data.projectedBy = command.id;
 }
@@ -58,7 +62,11 @@ function refuseAgainstOverride(state: TargetState, wanted: 'open' | 'closed'): v
   }
 }
 
-async function divert(state: TargetState, command: TargetCommand, action: ActionOf<'divert'>): Promise<TargetResult> {
+async function divert(
+  state: TargetState,
+  command: TargetCommand,
+  action: ActionOf<'divert'>,
+): Promise<TargetResult> {
   const { target } = command;
   refuseAgainstOverride(state, 'open');
   state.hold(command, Date.now());
@@ -74,9 +82,20 @@ async function divert(state: TargetState, command: TargetCommand, action: Action
   // A second holder finds it open already.
   const already = state.data.breaker.state === 'open' && state.data.breaker.fallback === fallback;
   if (!already) {
-    await project(state, command, { state: 'open', sinceMs: Date.now(), reason: action.reason, fallback, share: 0 });
+    await project(state, command, {
+      state: 'open',
+      sinceMs: Date.now(),
+      reason: action.reason,
+      fallback,
+      share: 0,
+    });
   }
-  return { kind: 'breaker', breaker: state.data.breaker, changed: !already, note: notes.join('. ') || undefined };
+  return {
+    kind: 'breaker',
+    breaker: state.data.breaker,
+    changed: !already,
+    note: notes.join('. ') || undefined,
+  };
 }
 
 /** Template hash of what runs now. */
@@ -85,14 +104,24 @@ async function runningTemplate(command: TargetCommand): Promise<string> {
   return snapshot.templateHash;
 }
 
-async function halfOpen(state: TargetState, command: TargetCommand, action: ActionOf<'half-open'>): Promise<TargetResult> {
+async function halfOpen(
+  state: TargetState,
+  command: TargetCommand,
+  action: ActionOf<'half-open'>,
+): Promise<TargetResult> {
   refuseAgainstOverride(state, 'closed');
   const running = state.data.ledger[await runningTemplate(command)];
   if (running?.verdict === 'known-bad') {
-    throw new CommandRefused('Refused', `the revision that runs is known bad (${running.reason}): no traffic goes back to it`);
+    throw new CommandRefused(
+      'Refused',
+      `the revision that runs is known bad (${running.reason}): no traffic goes back to it`,
+    );
   }
   if (state.busy.deployment) {
-    throw new CommandRefused('PreconditionFailed', 'the deployment is being changed: traffic goes back only after the rollout');
+    throw new CommandRefused(
+      'PreconditionFailed',
+      'the deployment is being changed: traffic goes back only after the rollout',
+    );
   }
   await project(state, command, {
     ...state.data.breaker,
@@ -135,11 +164,20 @@ async function restore(state: TargetState, command: TargetCommand): Promise<Targ
   return { kind: 'breaker', breaker: data.breaker, changed: true };
 }
 
-async function override(state: TargetState, command: TargetCommand, action: ActionOf<'override'>): Promise<TargetResult> {
+async function override(
+  state: TargetState,
+  command: TargetCommand,
+  action: ActionOf<'override'>,
+): Promise<TargetResult> {
   const { data } = state;
   if (action.force === 'none') {
     data.override = undefined;
-    return { kind: 'breaker', breaker: data.breaker, changed: false, note: 'The override ended; the breaker stays as it is' };
+    return {
+      kind: 'breaker',
+      breaker: data.breaker,
+      changed: false,
+      note: 'The override ended; the breaker stays as it is',
+    };
   }
   const reason = `forced ${action.force} by ${action.person}`;
   await project(
@@ -149,7 +187,12 @@ async function override(state: TargetState, command: TargetCommand, action: Acti
       ? { state: 'open', sinceMs: Date.now(), reason, fallback: data.breaker.fallback, share: 0 }
       : { state: 'closed', sinceMs: Date.now(), reason, share: 1 },
   );
-  data.override = { force: action.force, person: action.person, reason: action.reason, untilMs: Date.now() + action.forMs };
+  data.override = {
+    force: action.force,
+    person: action.person,
+    reason: action.reason,
+    untilMs: Date.now() + action.forMs,
+  };
   return { kind: 'breaker', breaker: data.breaker, changed: true };
 }
 
@@ -169,12 +212,19 @@ async function planRollback(
   return 'plan' in answer ? { kind: 'plan', plan: answer.plan } : { kind: 'no-plan', none: answer.none };
 }
 
-async function rollBack(state: TargetState, command: TargetCommand, action: ActionOf<'rollback'>): Promise<TargetResult> {
+async function rollBack(
+  state: TargetState,
+  command: TargetCommand,
+  action: ActionOf<'rollback'>,
+): Promise<TargetResult> {
   const { plan } = action;
   state.hold(command, Date.now());
   const bad = state.data.ledger[plan.to.templateHash];
   if (bad?.verdict === 'known-bad') {
-    throw new CommandRefused('Refused', `revision ${plan.to.revision} is known bad by now (${bad.reason}): plan again`);
+    throw new CommandRefused(
+      'Refused',
+      `revision ${plan.to.revision} is known bad by now (${bad.reason}): plan again`,
+    );
   }
   const done = await executeChild<typeof rollback>('rollback', {
     workflowId: `rollback-${command.id}`,
@@ -198,7 +248,13 @@ async function rollBack(state: TargetState, command: TargetCommand, action: Acti
       reason: `rolled back from by incident ${command.incidentId}`,
     };
   }
-  return { kind: 'rolled-back', applied: done.applied, approvedBy: done.approvedBy, rollout: done.rollout, atMs: done.atMs };
+  return {
+    kind: 'rolled-back',
+    applied: done.applied,
+    approvedBy: done.approvedBy,
+    rollout: done.rollout,
+    atMs: done.atMs,
+  };
 }
 
 async function recordVerdict(

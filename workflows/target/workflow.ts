@@ -11,7 +11,12 @@ import type { Target } from '../../domain/target.ts';
 import type { TargetCommand, TargetReply } from '../../domain/target-command.ts';
 import { clusterActivities, clusterMutations } from '../activities.ts';
 import { readFailure } from '../failure.ts';
-import { describeTargetQuery, targetCommandSignal, targetNewsSignal, targetReplySignal } from '../messages.ts';
+import {
+  describeTargetQuery,
+  targetCommandSignal,
+  targetNewsSignal,
+  targetReplySignal,
+} from '../messages.ts';
 import { CommandRefused, execute } from './commands.ts';
 import { type Lane, type TargetData, TargetState } from './state.ts';
 
@@ -73,7 +78,8 @@ async function executeToReply(state: TargetState, command: TargetCommand): Promi
   try {
     return { commandId: command.id, ok: true, result: await execute(state, command) };
   } catch (error) {
-    const failure = error instanceof CommandRefused ? { type: error.type, message: error.message } : readFailure(error);
+    const failure =
+      error instanceof CommandRefused ? { type: error.type, message: error.message } : readFailure(error);
     return { commandId: command.id, ok: false, failure };
   }
 }
@@ -83,7 +89,10 @@ async function tell(command: TargetCommand, reply: TargetReply): Promise<void> {
   try {
     await getExternalWorkflowHandle(command.replyTo).signal(targetReplySignal, reply);
   } catch (error) {
-    log.warn('the sender of a command is gone', { commandId: command.id, problem: readFailure(error).message });
+    log.warn('the sender of a command is gone', {
+      commandId: command.id,
+      problem: readFailure(error).message,
+    });
   }
 }
 
@@ -97,7 +106,8 @@ async function watchProjection(state: TargetState, draining: () => boolean): Pro
     if (draining()) return;
     await condition(() => state.data.breaker.state === 'closed' || draining(), WATCH_PROJECTION_EVERY_MS);
     if (draining()) return;
-    if (state.data.breaker.state === 'closed' || state.busy.traffic || state.data.reverted >= MAX_REVERTED) continue;
+    if (state.data.breaker.state === 'closed' || state.busy.traffic || state.data.reverted >= MAX_REVERTED)
+      continue;
     await repairProjection(state);
   }
 }
@@ -119,7 +129,11 @@ async function repairProjection(state: TargetState): Promise<void> {
       breaker: data.breaker,
       commandId: data.projectedBy,
     });
-    await news(state, `Something else changed the breaker's ConfigMap; it was written again${givesUp ? ' for the last time' : ''}`, givesUp);
+    await news(
+      state,
+      `Something else changed the breaker's ConfigMap; it was written again${givesUp ? ' for the last time' : ''}`,
+      givesUp,
+    );
   } catch (error) {
     log.warn('the breaker could not be compared', { problem: readFailure(error).message });
   }
@@ -129,7 +143,11 @@ async function news(state: TargetState, text: string, needsHuman: boolean): Prom
   for (const holder of Object.values(state.data.holders)) {
     if (holder.replyTo === undefined) continue;
     try {
-      await getExternalWorkflowHandle(holder.replyTo).signal(targetNewsSignal, { text, needsHuman, breaker: state.data.breaker });
+      await getExternalWorkflowHandle(holder.replyTo).signal(targetNewsSignal, {
+        text,
+        needsHuman,
+        breaker: state.data.breaker,
+      });
     } catch {
       log.warn('a holder of the target is gone');
     }

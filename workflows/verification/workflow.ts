@@ -41,7 +41,11 @@ export async function verification(input: VerificationInput): Promise<Verificati
     const elapsedMs = Date.now() - startedMs;
     const deadlineReached = elapsedMs >= input.timeoutMs;
     if (verdict.outcome !== 'undecided' || deadlineReached) {
-      return summariseVerdict(verdict, { seconds: elapsedMs / 1_000, share: input.share, confidence: input.options.confidence });
+      return summariseVerdict(verdict, {
+        seconds: elapsedMs / 1_000,
+        share: input.share,
+        confidence: input.options.confidence,
+      });
     }
     await sleep(Math.min(input.pollEveryMs, input.timeoutMs - elapsedMs));
   }

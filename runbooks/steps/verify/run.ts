@@ -25,6 +25,10 @@ export const verify: StepRunner = {
   mutates: true,
   async run(context) {
     const input = context.step.with as VerifyInput;
+    // A diversion that is still being measured must not be disturbed: what it would see then is our own share.
+    for (const step of context.view().steps) {
+      if (step.uses === 'divert' && step.status === 'running') await context.stepEnded(step.id);
+    }
     const before = context.view().breaker;
     const diverted = before !== undefined && before.state !== 'closed';
     const share = diverted ? input.share : 1;

@@ -1,0 +1,55 @@
+import { Client, Connection } from '@temporalio/client';
+import type { History } from '@temporalio/common/lib/proto-utils.js';
+import { createEncryptionCodec } from '../../worker/codec/encryption-codec.ts';
+import { loadOrCreateKeys } from '../../worker/keys.ts';
+import type { Installation } from './installation.ts';
+
+export interface ReadHistory {
+  workflowId: string;
+  runId: string;
+  type: string;
+  history: History;
+}
+
+/** All histories of an installation's Temporal namespace, payloads decrypted with its keys. */
+export async function histories(installation: Installation): Promise<ReadHistory[]> {
+  const { payload } = await loadOrCreateKeys(`${installation.firebreak.dir}/data`);
+  const codec = createEncryptionCodec(payload);
+  const connection = await Connection.connect({ address: installation.stack.temporal.address });
+  try {
+    const client = new Client({ connection, namespace: installation.temporalNamespace });
+    const found: ReadHistory[] = [];
+    for await (const execution of client.workflow.list()) {
+      const { workflowId, runId, type } = execution;
+      const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+      await decodeAll(history, codec);
+      found.push({ workflowId, runId, type, history: history as unknown as History });
+    }
+    return found;
+  } finally {
+    await connection.close();
+  }
+}
+
+interface PayloadLike {
+  metadata?: Record<string, Uint8Array> | null;
+  data?: Uint8Array | null;
+}
+
+function isPayload(value: object): value is PayloadLike {
+  return 'metadata' in value && 'data' in value && value.data instanceof Uint8Array;
+}
+
+/** Replaces every encrypted payload below `value` in place by what it holds. */
+async function decodeAll(value: unknown, codec: ReturnType<typeof createEncryptionCodec>): Promise<void> {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
+  for (const [key, item] of Object.entries(value)) {
+    if (typeof item !== 'object' || item === null) continue;
+    if (isPayload(item)) {
+      const [plain] = await codec.decode([item as never]);
+      (value as Record<string, unknown>)[key] = plain;
+    } else {
+      await decodeAll(item, codec);
+    }
+  }
+}

@@ -1,0 +1,113 @@
+/** One installation for a test file: vendors, a Temporal namespace of its own, and Firebreak as users run it. */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { Connection } from '@temporalio/client';
+import { inject } from 'vitest';
+import { type Firebreak, startFirebreak } from '../../demo/run/firebreak-process.ts';
+import { runScenario, type ScenarioRun } from '../../demo/run/scenario-run.ts';
+import { startVendors, type Vendors } from '../../demo/run/vendors.ts';
+import { type AttachedStack, attachStack } from '../../demo/stack/attach-stack.ts';
+import { pollUntil } from '../../demo/stack/poll.ts';
+import { type ScenarioName, scenarioOf } from '../../demo/world/scenarios.ts';
+import type { IncidentView } from '../../domain/incident.ts';
+import '../setup/provided.ts';
+
+/** How long the history of a test's workflows is kept: Temporal's least. */
+const RETENTION_SECONDS = 86_400;
+const NAMESPACE_READY_MS = 30_000;
+
+export interface Installation {
+  stack: AttachedStack;
+  vendors: Vendors;
+  firebreak: Firebreak;
+  temporalNamespace: string;
+  canaries: Record<string, string>;
+  logs: string[];
+  play(name: ScenarioName, namespace: string, options?: PlayOptions): Promise<ScenarioRun>;
+  close(): Promise<void>;
+}
+
+export interface PlayOptions {
+  decide?: (view: IncidentView) => Promise<'approve' | 'reject'>;
+}
+
+/** A Temporal namespace of the shared server, so that two installations never take each other's tasks. */
+export async function createTemporalNamespace(address: string, name: string): Promise<void> {
+  const connection = await Connection.connect({ address });
+  try {
+    await connection.workflowService.registerNamespace({
+      namespace: name,
+      workflowExecutionRetentionPeriod: { seconds: RETENTION_SECONDS as never, nanos: 0 },
+    });
+    await pollUntil(`namespace ${name} being served`, NAMESPACE_READY_MS, async () => {
+      await connection.workflowService.listWorkflowExecutions({ namespace: name, pageSize: 1 });
+      return true;
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+export async function install(options: {
+  name: string;
+  namespaces: Record<string, 'observe' | 'approve'>;
+  kubeconfig?: string;
+  temporal?: { address: string; namespace: string };
+}): Promise<Installation> {
+  const stack = attachStack(inject('stack'));
+  const dir = path.join(stack.dir, `firebreak-${options.name}`);
+  mkdirSync(dir, { recursive: true });
+  const temporalNamespace =
+    options.temporal?.namespace ?? `test-${options.name}-${randomBytes(3).toString('hex')}`;
+  if (!options.temporal) await createTemporalNamespace(stack.temporal.address, temporalNamespace);
+  const vendors = await startVendors();
+  const firebreak = await startFirebreak({
+    dir,
+    kubeconfig: options.kubeconfig ?? stack.kube.kubeconfigPath,
+    prometheusUrl: stack.prometheus.url,
+    temporalAddress: options.temporal?.address ?? stack.temporal.address,
+    temporalNamespace,
+    namespaces: options.namespaces,
+    pagerDutyUrl: vendors.pagerDuty.url,
+    github: vendors.emulators.github,
+    slack: vendors.emulators.slack,
+    samplesUrl: vendors.samples.url,
+  });
+  const canaries: Record<string, string> = {};
+  const runs: ScenarioRun[] = [];
+  const logs: string[] = [];
+  return {
+    stack,
+    vendors,
+    firebreak,
+    temporalNamespace,
+    canaries,
+    logs,
+    async play(name, namespace, playOptions = {}) {
+      const canary = `canary-${randomBytes(8).toString('hex')}`;
+      canaries[namespace] = canary;
+      const run = await runScenario({
+        scenario: scenarioOf(name),
+        stack,
+        firebreak,
+        samples: vendors.samples,
+        namespace,
+        canary,
+        story: (kind, text) => void logs.push(`${namespace} ${kind} ${text}`),
+        decide: playOptions.decide,
+      });
+      runs.push(run);
+      return run;
+    },
+    async close() {
+      await Promise.all(runs.map((run) => run.stop()));
+      for (const namespace of Object.keys(canaries)) {
+        await stack.alertmanager.setRoutes([], { name: namespace });
+        await stack.prometheus.writeTargets(namespace, []);
+      }
+      await firebreak.stop();
+      await vendors.close();
+    },
+  };
+}

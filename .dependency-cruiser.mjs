@@ -17,7 +17,7 @@ export default {
     {
       name: 'runbooks-do-not-know-workflows',
       severity: 'error',
-      from: { path: '^runbooks/' },
+      from: { path: '^runbooks/', pathNot: '\\.test\\.ts$' },
       to: { path: '^(workflows|worker|webhooks|cli|demo)/' },
     },
     {
@@ -35,7 +35,7 @@ export default {
     {
       name: 'activities-do-not-know-workflows',
       severity: 'error',
-      from: { path: '^activities/' },
+      from: { path: '^activities/', pathNot: '\\.test\\.ts$' },
       to: { path: '^(workflows|worker|webhooks|cli|demo)/' },
     },
     {

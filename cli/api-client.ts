@@ -5,13 +5,13 @@ import type { CliEnv } from './env.ts';
 import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
 import { plain } from './output.ts';
 
-export const DEFAULT_URL = 'http://127.0.0.1:8787';
+const DEFAULT_URL = 'http://127.0.0.1:8787';
 /** Reading answers within the server's own deadlines. */
 const READ_TIMEOUT_MS = 15_000;
 /** The server tries an action for 30 s before it says that the outcome is not known. */
 const ACT_TIMEOUT_MS = 45_000;
 
-export interface IncidentSummary {
+interface IncidentSummary {
   incidentId: string;
   title: string;
   state: string;

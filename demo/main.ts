@@ -155,7 +155,7 @@ function withoutDifferences({ differences, ...summary }: Summary): Omit<Summary,
 
 function storyOn(out: NodeJS.WriteStream): Story {
   return (kind, text) => {
-    const mark = kind === 'incident' ? pc.cyan('  |') : kind === 'ask' ? pc.yellow('  ?') : pc.green('  *');
+    const mark = kind === 'incident' ? pc.cyan('  |') : pc.green('  *');
     out.write(`${mark} ${text}\n`);
   };
 }

@@ -2,7 +2,7 @@
  * Every error that an edge answers with, listed once: HTTP status and what the person or program can do about it.
  * The code is the stable part: clients decide by it, never by the message.
  */
-export const EDGE_ERRORS = {
+const EDGE_ERRORS = {
   // --- the request itself
   unauthenticated: {
     status: 401,

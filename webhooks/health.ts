@@ -10,12 +10,12 @@ export interface ReadinessCheck {
   check(): Promise<readonly string[]>;
 }
 
-export interface ReadinessReport {
+interface ReadinessReport {
   ready: boolean;
   checks: { name: string; ok: boolean; problems: readonly string[] }[];
 }
 
-export async function runChecks(checks: readonly ReadinessCheck[]): Promise<ReadinessReport> {
+async function runChecks(checks: readonly ReadinessCheck[]): Promise<ReadinessReport> {
   const results = await Promise.all(
     checks.map(async ({ name, check }) => {
       try {

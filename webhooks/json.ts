@@ -9,7 +9,7 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /** Whether objects and arrays nest deeper than `limit`. Looked at in the bytes, before a parser allocates for them. */
-export function nestsDeeperThan(bytes: Uint8Array, limit: number): boolean {
+function nestsDeeperThan(bytes: Uint8Array, limit: number): boolean {
   let depth = 0;
   let inString = false;
   for (let at = 0; at < bytes.length; at += 1) {

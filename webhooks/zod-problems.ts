@@ -6,7 +6,7 @@ const MAX_PROBLEMS = 10;
 const PLAIN_KEY = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 
 /** `alerts[3].labels.team`; keys that are not plain names are not repeated. */
-export function pathText(path: readonly PropertyKey[]): string {
+function pathText(path: readonly PropertyKey[]): string {
   let text = '';
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`;

@@ -1,6 +1,7 @@
 /** One process of Firebreak: the roles asked for, composed from the configuration. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pino, { type Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -22,7 +23,7 @@ import type { FirebreakConfig } from './config/schema.ts';
 import { type Keys, loadOrCreateKeys } from './keys.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
 
-export const ROLES = ['webhooks', 'worker', 'cluster'] as const;
+const ROLES = ['webhooks', 'worker', 'cluster'] as const;
 export type Role = (typeof ROLES)[number];
 
 export interface ServeOptions {
@@ -278,11 +279,8 @@ async function connect(parts: WorkerParts, signal: AbortSignal): Promise<NativeC
 }
 
 function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, durationMs);
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-  });
+  // An abort is no failure: whoever waits looks at the signal next.
+  return delay(durationMs, undefined, { signal }).catch(() => undefined);
 }
 
 async function announceSearchAttributes(parts: WorkerParts): Promise<void> {

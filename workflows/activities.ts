@@ -81,7 +81,8 @@ export const pagers = proxyActivities<PagingActivities>({
 
 /** Chat is a view: the next change publishes it again, so a broken vendor is not retried for long. */
 export const chat = proxyActivities<ChatActivities>({
-  startToCloseTimeout: '20s',
+  // Longer than the calls of one attempt together, so that no attempt is given up while it may still post.
+  startToCloseTimeout: '60s',
   retry: { ...FOREVER, maximumAttempts: 3 },
 });
 

@@ -93,14 +93,15 @@ function plainId(id: string): string {
 function plainCategories(categories: readonly string[]): string[] {
   const kept = new Set<string>();
   for (const category of categories) {
-    const name = category
-      // Long before the end of a hostile megabyte.
-      .slice(0, 2 * MAX_CATEGORY_CHARS)
-      .toLowerCase()
-      .replace(/[^a-z0-9_.-]+/g, '_')
-      .replace(/^[_.-]+/, '')
-      .slice(0, MAX_CATEGORY_CHARS)
-      .replace(/[_.-]+$/, '');
+    const name =
+      category.length > MAX_CATEGORY_CHARS
+        ? // No name but a sentence: it could be a part of the output.
+          OTHER_CATEGORIES
+        : category
+            .toLowerCase()
+            .replace(/[^a-z0-9_.-]+/g, '_')
+            .replace(/^[_.-]+/, '')
+            .replace(/[_.-]+$/, '');
     if (name !== '') kept.add(name);
     if (kept.size === MAX_CATEGORIES_PER_SAMPLE) break;
   }

@@ -3,8 +3,6 @@ import type { ChatActivities, ChatMessageRef } from '../contract.ts';
 import { createIncidentChannel, type IncidentChannel } from './channel.ts';
 import { renderEntries, renderIncident } from './render.ts';
 
-export { renderIncident } from './render.ts';
-
 export interface SlackChatOptions {
   /**
    * Bot token (xoxb-) with chat:write, and channels:history (groups:history for a private channel): without it retries cannot

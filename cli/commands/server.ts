@@ -5,7 +5,7 @@ import type { Io } from '../output.ts';
 const ROLES = ['webhooks', 'worker', 'cluster'] as const;
 type Role = (typeof ROLES)[number];
 const SCENARIOS = ['rollback', 'reject', 'bad-previous', 'no-traffic', 'never-ready', 'flap'] as const;
-export const DEFAULT_CONFIG = 'firebreak.yaml';
+const DEFAULT_CONFIG = 'firebreak.yaml';
 
 /** `firebreak demo`, `serve` and `doctor`: thin, since what they run is heavy to load. */
 export function addServerCommands(program: Command, io: Io): void {

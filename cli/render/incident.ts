@@ -136,7 +136,7 @@ export function timelineLine(
   return `${dim(clock(entry.atMs))} ${dim(plain(entry.kind).padEnd(12))} ${plain(entry.text)}${dim(actor)}`;
 }
 
-export function stateText(view: { state: string }, { green, yellow, red, cyan }: Colors): string {
+function stateText(view: { state: string }, { green, yellow, red, cyan }: Colors): string {
   const paint: Record<string, (text: string) => string> = {
     'needs-human': red,
     triggered: red,
@@ -150,7 +150,7 @@ export function stateText(view: { state: string }, { green, yellow, red, cyan }:
   return (paint[view.state] ?? String)(view.state);
 }
 
-export function severityText(view: { severity: string }, { red, yellow, bold }: Colors): string {
+function severityText(view: { severity: string }, { red, yellow, bold }: Colors): string {
   if (view.severity === 'SEV1') return bold(red(view.severity));
   return view.severity === 'SEV2' ? bold(yellow(view.severity)) : view.severity;
 }

@@ -22,10 +22,8 @@ const LIMITS_MS = {
 /** v1 serves this long before v2 is shipped: "served well" is 10 s in the demo, and Prometheus needs both edges. */
 const SERVE_BEFORE_MS = 14_000;
 
-export interface Story {
-  /** Something happened, in a few words. */
-  (kind: 'world' | 'incident' | 'ask', text: string): void;
-}
+/** Something happened, in a few words. */
+export type Story = (kind: 'world' | 'incident', text: string) => void;
 
 export interface RunOptions {
   scenario: Scenario;

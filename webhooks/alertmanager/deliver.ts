@@ -21,7 +21,7 @@ export interface DeliveryResult {
 }
 
 /** Splits alerts so that each part weighs at most `maxBytes` as JSON; order is kept, nothing is lost. */
-export function chunkAlerts(alerts: readonly Alert[], maxBytes: number): Alert[][] {
+function chunkAlerts(alerts: readonly Alert[], maxBytes: number): Alert[][] {
   const chunks: Alert[][] = [];
   let chunk: Alert[] = [];
   let chunkBytes = 0;

@@ -12,7 +12,7 @@ import type { RouteAlert } from './group.ts';
 import { parseDelivery } from './schema.ts';
 
 /** A group of 2,000 alerts is about 2 MB. */
-export const MAX_BODY_BYTES = 16 * 1024 * 1024;
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** Alertmanager tries 5xx again at once with growing pauses of its own; this is for everybody else. */
 const RETRY_AFTER_SECONDS = 1;
 /** Names of alerts that match no runbook, in one log line. */

@@ -13,7 +13,7 @@ export interface IncidentStart {
 }
 
 /** A running incident as visibility knows it. Visibility lags behind by a second or so. */
-export interface RunningIncident {
+interface RunningIncident {
   workflowId: string;
   startedAtMs: number;
 }
@@ -28,7 +28,7 @@ export interface UpdateRequest {
   argument: unknown;
 }
 
-export interface Readiness {
+interface Readiness {
   ok: boolean;
   /** One line each, for people. */
   problems: string[];

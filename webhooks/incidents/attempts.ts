@@ -6,7 +6,7 @@ import type { EdgeMetrics } from '../metrics.ts';
 /** Longest reason or incident text that is kept of an attempt. */
 const MAX_REASON = 500;
 
-export type Attempt = Omit<DecisionAttempt, 'id' | 'atMs'>;
+type Attempt = Omit<DecisionAttempt, 'id' | 'atMs'>;
 export type RecordAttempt = (attempt: Attempt) => Promise<void>;
 
 /**

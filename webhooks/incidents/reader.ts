@@ -18,7 +18,7 @@ export type ReadableRecords = Pick<
   'getIncident' | 'listIncidents' | 'timeline' | 'postmortem' | 'attempts'
 >;
 
-export interface FoundIncident {
+interface FoundIncident {
   view: IncidentView;
   /** `live`: from the workflow, now. `records`: the last state that was written down. */
   source: 'live' | 'records';
@@ -26,7 +26,7 @@ export interface FoundIncident {
   note?: string;
 }
 
-export interface IncidentList {
+interface IncidentList {
   incidents: IncidentView[];
   /** What could not be asked; empty when the list is whole. */
   notes: string[];

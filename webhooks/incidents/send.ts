@@ -5,7 +5,7 @@ import { GatewayError, type IncidentGateway, type UpdateRequest } from '../gatew
 import { edgeErrorOfGateway } from './reader.ts';
 
 /** How long an accepted action is tried for before its person is told that the outcome is not known. */
-export const SEND_DEADLINE_MS = 30_000;
+const SEND_DEADLINE_MS = 30_000;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 2_000;
 

@@ -25,7 +25,7 @@ export const ACTION_IDS = {
   reject: 'firebreak_reject',
   acknowledge: 'firebreak_acknowledge',
 } as const;
-export interface ButtonValue {
+interface ButtonValue {
   incidentId: string;
   step?: string;
   planHash?: string;

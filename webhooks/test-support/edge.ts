@@ -26,7 +26,7 @@ export const SLACK = {
 };
 
 /** mara is on call, ben commands, vic only views. */
-export const ACCESS = configSchema.shape.access.parse({
+const ACCESS = configSchema.shape.access.parse({
   people: [
     { id: 'mara', name: 'Mara', groups: ['ml-oncall'], slackUserId: 'U0MARA' },
     { id: 'ben', name: 'Ben', groups: ['commander'], slackUserId: 'U0BEN' },

@@ -136,7 +136,10 @@ export const configSchema = z.strictObject({
         .strictObject({
           botToken: secretRef,
           signingSecrets: z.array(secretRef).min(1),
-          channel: z.string(),
+          channel: z
+            .string()
+            .regex(/^[CG][A-Z0-9]+$/, 'the id of the channel (C...), not its name: see "Copy link" in Slack')
+            .describe('Id of the channel in which incidents are shown.'),
           apiUrl: httpUrl.optional().describe('Base URL of the Web API, ending in /api/.'),
           teamId: z.string().optional(),
         })
@@ -183,4 +186,3 @@ export const configSchema = z.strictObject({
 });
 
 export type FirebreakConfig = z.output<typeof configSchema>;
-export type ClusterConfig = FirebreakConfig['clusters'][string];

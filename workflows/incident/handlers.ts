@@ -39,6 +39,11 @@ function mustBeOpen(incident: Incident): void {
   if (incident.data.milestones.resolved !== undefined) refuse('the incident is resolved already');
 }
 
+function mustBeOpenWithReason(incident: Incident, reason: string): void {
+  mustBeOpen(incident);
+  mustBeText(reason);
+}
+
 function mustBeText(text: string): void {
   if (text.trim() === '') refuse('a reason is needed');
   if (text.length > MAX_TEXT_LENGTH) refuse(`the text is longer than ${MAX_TEXT_LENGTH} characters`);
@@ -57,8 +62,7 @@ function mustMatchPending(
   if (decision.incidentId !== incident.data.incidentId) refuse('the decision is about another incident');
   if (decision.person !== actor.person) refuse('the decision is by another person');
   const step = incident.step(decision.step);
-  if (!step || step.status !== 'awaiting-approval')
-    refuse(`step ${decision.step} does not wait for an approval`);
+  if (step?.status !== 'awaiting-approval') refuse(`step ${decision.step} does not wait for an approval`);
   if (step.prepared?.planHash !== decision.planHash) {
     refuse('the decision is about another plan: look at the one that waits now');
   }
@@ -142,7 +146,7 @@ export function registerHandlers(
       incident.record('decision', `set severity ${severity}`, now(), { reason }, actor.person);
       return { message: `Severity is ${severity}` };
     },
-    { validator: ({ reason }) => (mustBeOpen(incident), mustBeText(reason)) },
+    { validator: ({ reason }) => mustBeOpenWithReason(incident, reason) },
   );
   setHandler(
     assignCommanderUpdate,
@@ -258,7 +262,7 @@ export function registerHandlers(
         message: 'Marked as a false positive; the breaker stays as it is until a person forces it closed',
       };
     },
-    { validator: ({ reason }) => (mustBeOpen(incident), mustBeText(reason)) },
+    { validator: ({ reason }) => mustBeOpenWithReason(incident, reason) },
   );
   setHandler(
     resolveUpdate,
@@ -268,6 +272,6 @@ export function registerHandlers(
       incident.record('decision', 'resolved the incident', now(), { reason }, actor.person);
       return { message: 'Resolved' };
     },
-    { validator: ({ reason }) => (mustBeOpen(incident), mustBeText(reason)) },
+    { validator: ({ reason }) => mustBeOpenWithReason(incident, reason) },
   );
 }

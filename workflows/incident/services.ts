@@ -20,7 +20,7 @@ import type { TargetAction, TargetResult } from '../../domain/target-command.ts'
 import { type StepContext, StepFailure } from '../../runbooks/steps/context.ts';
 import { clusterActivities, clusterWaits, records, signaling, vendors } from '../activities.ts';
 import { pagingWorkflowId } from '../ids.ts';
-import { pageRequestedSignal } from '../messages.ts';
+import { PAGING_WORKFLOW, pageRequestedSignal, VERIFICATION_WORKFLOW } from '../messages.ts';
 import type { paging } from '../paging/workflow.ts';
 import type { verification } from '../verification/workflow.ts';
 import type { Incident, StepData } from './state.ts';
@@ -164,7 +164,7 @@ export class IncidentServices {
     if (!data.pagingStarted) {
       data.pagingStarted = true;
       try {
-        await startChild<typeof paging>('paging', {
+        await startChild<typeof paging>(PAGING_WORKFLOW, {
           workflowId,
           // It outlives continue-as-new of the incident, and ends by being told to.
           parentClosePolicy: ParentClosePolicy.ABANDON,
@@ -234,7 +234,7 @@ export class IncidentServices {
         await condition(() => request.roles.every((role) => data.pages.some((page) => page.role === role)));
       },
       async verify(request) {
-        return executeChild<typeof verification>('verification', {
+        return executeChild<typeof verification>(VERIFICATION_WORKFLOW, {
           workflowId: `verification-${data.incidentId}.${data.round}.${plan.id}.${tries}`,
           args: [
             {

@@ -23,7 +23,7 @@ import { IncidentServices } from './services.ts';
 import { Incident, type IncidentInput } from './state.ts';
 
 /** Paging waits this long for severity to be judged; then it goes out with the highest. */
-const SEVERITY_WAIT_MS = 5_000;
+const SEVERITY_WAIT_MS = 3_000;
 /** A target that cannot be read for this long is told to a human; the reading goes on. */
 const FACTS_WARNING_MS = 60_000;
 /** Pause between two chat updates: Slack allows about one a second in a channel, and changes come in bursts. */

@@ -55,7 +55,9 @@ export async function paging(input: PagingInput): Promise<void> {
     acknowledged = true;
     acknowledgePending = true;
   });
-  setHandler(pagesResolvedSignal, () => void (resolved = true));
+  setHandler(pagesResolvedSignal, () => {
+    resolved = true;
+  });
 
   const report = async (entry: PageReport) => {
     try {

@@ -5,6 +5,7 @@ import type { FailureType } from '../../domain/failure.ts';
 import { targetKey } from '../../domain/target.ts';
 import type { TargetAction, TargetCommand, TargetResult } from '../../domain/target-command.ts';
 import { clusterActivities, clusterMutations } from '../activities.ts';
+import { ROLLBACK_WORKFLOW } from '../messages.ts';
 import type { rollback } from '../rollback/workflow.ts';
 import type { TargetState } from './state.ts';
 
@@ -226,7 +227,7 @@ async function rollBack(
       `revision ${plan.to.revision} is known bad by now (${bad.reason}): plan again`,
     );
   }
-  const done = await executeChild<typeof rollback>('rollback', {
+  const done = await executeChild<typeof rollback>(ROLLBACK_WORKFLOW, {
     workflowId: `rollback-${command.id}`,
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
     args: [

@@ -1,5 +1,9 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { Client, Connection } from '@temporalio/client';
-import type { History } from '@temporalio/common/lib/proto-utils.js';
+import { type History, historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { ScenarioRun } from '../../demo/run/scenario-run.ts';
 import { createEncryptionCodec } from '../../worker/codec/encryption-codec.ts';
 import { loadOrCreateKeys } from '../../worker/keys.ts';
 import type { Installation } from './installation.ts';
@@ -50,6 +54,30 @@ async function decodeAll(value: unknown, codec: ReturnType<typeof createEncrypti
       (value as Record<string, unknown>)[key] = plain;
     } else {
       await decodeAll(item, codec);
+    }
+  }
+}
+
+export const HISTORIES_DIR = path.resolve('test/replay/histories');
+
+/** Writes the histories of each scenario's workflows, decrypted, where test/replay finds them. */
+export async function recordHistories(
+  installation: Installation,
+  runs: ReadonlyMap<string, ScenarioRun>,
+): Promise<void> {
+  const all = await histories(installation);
+  for (const [scenario, { view }] of runs) {
+    const dir = path.join(HISTORIES_DIR, scenario);
+    await rm(dir, { recursive: true, force: true });
+    await mkdir(dir, { recursive: true });
+    const target = view.target ? `/${view.target.namespace}/` : 'none';
+    const own = all.filter(
+      ({ workflowId }) =>
+        workflowId === view.workflowId || workflowId.includes(view.incidentId) || workflowId.includes(target),
+    );
+    for (const { type, history } of own) {
+      const text = historyToJSON(history as Parameters<typeof historyToJSON>[0]);
+      await writeFile(path.join(dir, `${type}.json.gz`), gzipSync(text, { level: 9 }));
     }
   }
 }

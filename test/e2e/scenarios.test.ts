@@ -7,7 +7,7 @@ import type { ScenarioRun } from '../../demo/run/scenario-run.ts';
 import { pollUntil } from '../../demo/stack/poll.ts';
 import { imageOf, revisionsOf } from '../../demo/world/models.ts';
 import { SCENARIO_NAMES } from '../../demo/world/scenarios.ts';
-import { histories } from './histories.ts';
+import { histories, recordHistories } from './histories.ts';
 import { type Installation, install } from './installation.ts';
 
 const namespaceOf = (name: string) => `scenario-${name}`;
@@ -21,7 +21,11 @@ beforeAll(async () => {
     namespaces: Object.fromEntries(SCENARIO_NAMES.map((name) => [namespaceOf(name), 'approve'])),
   });
 });
-afterAll(() => installation?.close());
+afterAll(async () => {
+  // Histories for test/replay are taken from a run of this file: see CONTRIBUTING.
+  if (process.env.RECORD_HISTORIES) await recordHistories(installation, runs);
+  await installation?.close();
+});
 
 function modelIn(namespace: string) {
   return { kubeconfig: installation.stack.kube.kubeconfigPath, namespace, name: 'llm-api' };

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -17,58 +17,63 @@ import * as messages from '../../workflows/messages.ts';
 import { TARGET, type World } from './world.ts';
 
 const SEARCH_ATTRIBUTES = Object.values(messages.SEARCH_ATTRIBUTES);
+/** `INDEXED_VALUE_TYPE_KEYWORD` of the Temporal API. */
+const KEYWORD = 2;
 
-export interface Harness {
-  env: TestWorkflowEnvironment;
-  taskQueue: string;
-  run<T>(
-    world: World,
-    test: (incident: IncidentDriver) => Promise<T>,
-    change?: Partial<IncidentInput>,
-  ): Promise<T>;
-  close(): Promise<void>;
+export interface RunOptions {
+  change?: Partial<IncidentInput>;
 }
 
-/** Starts a time-skipping server; each `run` gets workers of its own. */
-export async function startHarness(): Promise<Harness> {
-  Runtime.install({
-    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },
-  });
+let runtimeInstalled = false;
+
+/**
+ * Runs a test against a time-skipping server of its own: what one test leaves running would hold up the skipped time of
+ * the next one. A server starts in half a second.
+ */
+export async function withIncident<T>(
+  world: World,
+  test: (incident: IncidentDriver) => Promise<T>,
+  options: RunOptions = {},
+): Promise<T> {
+  if (!runtimeInstalled) {
+    const quiet = () => undefined;
+    Runtime.install({
+      logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: console.error },
+    });
+    runtimeInstalled = true;
+  }
   const env = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: inject('testServer') } },
   });
-  await env.connection.operatorService.addSearchAttributes({
-    namespace: env.namespace ?? 'default',
-    searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map((name) => [name, 2 /* Keyword */])),
-  });
-  const bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  try {
+    await env.connection.operatorService.addSearchAttributes({
+      namespace: env.namespace ?? 'default',
+      searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map((name) => [name, KEYWORD])),
+    });
+    const taskQueue = 'firebreak';
+    const activities = world.activities(createSignalingActivities(env.client, taskQueue));
+    const common = { connection: env.nativeConnection, namespace: env.namespace, activities };
+    const bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+    const main = await Worker.create({ ...common, taskQueue, workflowBundle: { codePath: bundle } });
+    const cluster = await Worker.create({ ...common, taskQueue: clusterTaskQueue(TARGET.cluster) });
+    const driver = new IncidentDriver(
+      env,
+      taskQueue,
+      TARGET,
+      unhurried(await shippedRunbook()),
+      options.change ?? {},
+    );
+    return await main.runUntil(cluster.runUntil(test(driver)));
+  } finally {
+    await env.teardown();
+  }
+}
+
+async function shippedRunbook(): Promise<CompiledRunbook> {
   const { runbooks } = await loadRunbooks();
   const runbook = runbooks.find((candidate) => candidate.name === 'ai-harm-response');
   if (!runbook) throw new Error('the shipped runbook did not load');
-
-  return {
-    env,
-    taskQueue: 'firebreak',
-    async run(world, test, change) {
-      const taskQueue = `firebreak-${randomUUID()}`;
-      const activities = world.activities(createSignalingActivities(env.client, taskQueue));
-      const common = { connection: env.nativeConnection, namespace: env.namespace, activities };
-      const cluster = `c${randomUUID().slice(0, 8)}`;
-      const main = await Worker.create({ ...common, taskQueue, workflowBundle: { codePath: bundle } });
-      const clusterWorker = await Worker.create({ ...common, taskQueue: clusterTaskQueue(cluster) });
-      const driver = new IncidentDriver(
-        env,
-        taskQueue,
-        { ...TARGET, cluster },
-        unhurried(runbook),
-        change ?? {},
-      );
-      return main.runUntil(clusterWorker.runUntil(test(driver)));
-    },
-    async close() {
-      await env.teardown();
-    },
-  };
+  return runbook;
 }
 
 /** Each look costs real time even when the clock is skipped, so tests look less often than production does. */
@@ -142,7 +147,7 @@ export class IncidentDriver {
     return this.env.client.workflow.getHandle(this.workflowId);
   }
 
-  view(): Promise<IncidentView> {
+  async view(): Promise<IncidentView> {
     return this.handle.query(messages.describeQuery);
   }
 

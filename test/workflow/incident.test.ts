@@ -1,25 +1,21 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import * as messages from '../../workflows/messages.ts';
-import { type Harness, startHarness } from './harness.ts';
+import { withIncident } from './harness.ts';
 import { World } from './world.ts';
-
-let harness: Harness;
-beforeAll(async () => {
-  harness = await startHarness();
-});
-afterAll(() => harness?.close());
 
 const waitsForApproval = (view: { pendingApprovals: unknown[] }) => view.pendingApprovals.length === 1;
 
 describe('an incident', () => {
   it('runs the shipped runbook from alert to closed once a person approves', async () => {
     const world = new World();
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       const alert = incident.alert();
       await incident.send(alert);
-      const waiting = await incident.until('waiting for approval', waitsForApproval);
-      expect(waiting.state).toBe('contained');
+      const waiting = await incident.until(
+        'contained and waiting for approval',
+        (view) => waitsForApproval(view) && view.state === 'contained',
+      );
       expect(waiting.severity).toBe('SEV1');
       expect(world.pages.map((page) => page.role).sort()).toEqual(['ml-oncall', 'security-oncall']);
       expect(world.rollouts).toBe(0);
@@ -56,7 +52,7 @@ describe('an incident', () => {
   it('changes nothing in observe mode and says what it would have done', async () => {
     const world = new World();
     world.facts = { ...world.facts, mode: 'observe' };
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       await incident.send(incident.alert());
       const view = await incident.until('done', (candidate) =>
         candidate.steps.every((step) => step.endedAtMs !== undefined),
@@ -75,7 +71,7 @@ describe('an incident', () => {
 
   it('stays contained and needs a human when the approver says no', async () => {
     const world = new World();
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       await incident.send(incident.alert());
       const waiting = await incident.until('waiting', waitsForApproval);
       await incident.reject(
@@ -100,7 +96,7 @@ describe('an incident', () => {
     async (found, outcome) => {
       const world = new World();
       world.verdicts = [found];
-      await harness.run(world, async (incident) => {
+      await withIncident(world, async (incident) => {
         await incident.send(incident.alert());
         const waiting = await incident.until('waiting', waitsForApproval);
         await incident.approve(incident.signed(waiting, 'maria'));
@@ -116,7 +112,7 @@ describe('an incident', () => {
   it('does not let traffic back when the rolled back pods never become ready', async () => {
     const world = new World();
     world.rolloutOutcome = 'deadline';
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       await incident.send(incident.alert());
       const waiting = await incident.until('waiting', waitsForApproval);
       await incident.approve(incident.signed(waiting, 'maria'));
@@ -135,7 +131,7 @@ describe('an incident', () => {
       world.planVersion = 2;
       throw ApplicationFailure.nonRetryable('the template changed', 'PreconditionFailed');
     };
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       await incident.send(incident.alert());
       const first = await incident.until('waiting', waitsForApproval);
       await incident.approve(incident.signed(first, 'maria'));
@@ -153,7 +149,7 @@ describe('an incident', () => {
 
   it('refuses decisions about another plan, another person, or given twice', async () => {
     const world = new World();
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       await incident.send(incident.alert());
       const waiting = await incident.until('waiting', waitsForApproval);
       await expect(
@@ -172,7 +168,7 @@ describe('an incident', () => {
 
   it('pages the commander when nobody decides in time, and keeps asking', async () => {
     const world = new World();
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       await incident.send(incident.alert());
       await incident.until('waiting', waitsForApproval);
       await incident.until('escalated', () =>
@@ -184,7 +180,7 @@ describe('an incident', () => {
 
   it('is one incident when its alert resolves and fires again', async () => {
     const world = new World();
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       const alert = incident.alert();
       await incident.send(alert);
       const before = await incident.until('waiting', waitsForApproval);
@@ -199,7 +195,7 @@ describe('an incident', () => {
 
   it('starts another round when an alert fires anew after mitigation', async () => {
     const world = new World();
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       const alert = incident.alert();
       await incident.send(alert);
       await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
@@ -214,7 +210,7 @@ describe('an incident', () => {
 
   it('opens a linked incident for an alert that fires anew after closing, and only counts one that never stopped', async () => {
     const world = new World();
-    await harness.run(world, async (incident) => {
+    await withIncident(world, async (incident) => {
       const alert = incident.alert();
       await incident.send(alert);
       const first = await incident.until('waiting', waitsForApproval);
@@ -236,7 +232,7 @@ describe('an incident', () => {
 
   it('pages and needs a human, and changes nothing, when the labels name no usable target', async () => {
     const world = new World();
-    await harness.run(
+    await withIncident(
       world,
       async (incident) => {
         await incident.send(incident.alert());
@@ -248,7 +244,7 @@ describe('an incident', () => {
         expect(world.breakers).toEqual([]);
         expect(view.steps.find((step) => step.id === 'rollback')?.status).not.toBe('succeeded');
       },
-      { target: { ok: false, reason: 'namespace kube-system is not in the configuration' } },
+      { change: { target: { ok: false, reason: 'namespace kube-system is not in the configuration' } } },
     );
   });
 });

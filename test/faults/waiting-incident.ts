@@ -114,7 +114,7 @@ export async function askForRollback(
   return { view, pending };
 }
 
-export interface Attempt {
+interface Attempt {
   person?: string;
   decision: string;
   verdict: string;

@@ -7,7 +7,7 @@ declare module 'vitest' {
     /** The shared local stack of the run. */
     stack: StackDescription;
     /** Folder of executables of the stack: promtool, amtool, kubectl. */
-    tools: { promtool: string; amtool: string; kubectl: string };
+    tools: { promtool: string; amtool: string; kubectl: string; temporal: string };
     /** A PostgreSQL server to test against, where one is given. */
     postgresUrl: string | null;
   }

@@ -17,7 +17,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const stack = await startStack({ parts, dir });
   await stack.prometheus.writeRules('firebreak', demoRules());
   project.provide('stack', stack.describe());
-  project.provide('tools', { promtool: parts.promtool, amtool: parts.amtool, kubectl: parts.kubectl });
+  project.provide('tools', {
+    promtool: parts.promtool,
+    amtool: parts.amtool,
+    kubectl: parts.kubectl,
+    temporal: parts.temporal,
+  });
   project.provide('postgresUrl', null);
   return async () => {
     await stack.stop();

@@ -50,26 +50,31 @@ export async function withIncident<T>(
       namespace: env.namespace ?? 'default',
       searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map((name) => [name, KEYWORD])),
     });
-    const taskQueue = 'firebreak';
-    const activities = world.activities(createSignalingActivities(env.client, taskQueue));
-    const common = { connection: env.nativeConnection, namespace: env.namespace, activities };
-    const bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
-    const main = await Worker.create({ ...common, taskQueue, workflowBundle: { codePath: bundle } });
-    const cluster = await Worker.create({ ...common, taskQueue: clusterTaskQueue(TARGET.cluster) });
-    const driver = new IncidentDriver(
-      env,
-      taskQueue,
-      TARGET,
-      unhurried(await shippedRunbook()),
-      options.change ?? {},
-    );
-    return await main.runUntil(cluster.runUntil(test(driver)));
+    return await runOn(env, world, unhurried(await shippedRunbook()), test, options);
   } finally {
     await env.teardown();
   }
 }
 
-async function shippedRunbook(): Promise<CompiledRunbook> {
+/** Runs a test with workers on a server that is there already. */
+export async function runOn<T>(
+  env: TestWorkflowEnvironment,
+  world: World,
+  runbook: CompiledRunbook,
+  test: (incident: IncidentDriver) => Promise<T>,
+  options: RunOptions = {},
+): Promise<T> {
+  const taskQueue = 'firebreak';
+  const activities = world.activities(createSignalingActivities(env.client, taskQueue));
+  const common = { connection: env.nativeConnection, namespace: env.namespace, activities };
+  const bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  const main = await Worker.create({ ...common, taskQueue, workflowBundle: { codePath: bundle } });
+  const cluster = await Worker.create({ ...common, taskQueue: clusterTaskQueue(TARGET.cluster) });
+  const driver = new IncidentDriver(env, taskQueue, TARGET, runbook, options.change ?? {});
+  return main.runUntil(cluster.runUntil(test(driver)));
+}
+
+export async function shippedRunbook(): Promise<CompiledRunbook> {
   const { runbooks } = await loadRunbooks();
   const runbook = runbooks.find((candidate) => candidate.name === 'ai-harm-response');
   if (!runbook) throw new Error('the shipped runbook did not load');

@@ -139,7 +139,7 @@ describe('collecting samples', () => {
         id: `out-${number}`,
         categories: Array.from(
           { length: 50 },
-          (_unused, index) => `category-${number}-${index}-${'x'.repeat(100)}`,
+          (_unused, index) => `category-${number}-${index}-${'x'.repeat(20)}`,
         ),
         link: `https://store.example.com/${'a'.repeat(900)}`,
       }),
@@ -166,7 +166,8 @@ describe('collecting samples', () => {
     ];
     answer = { body: { items: [sampleAt(1, { categories })] } };
     const summary = await collect();
-    const names = ['self_harm', 'proto', 'constructor', 'script_alert_1_script', 'etc', 'x'.repeat(40)];
+    // What is longer than a name could be a part of the output.
+    const names = ['self_harm', 'proto', 'constructor', 'script_alert_1_script', 'etc', 'other'];
     expect(summary.items[0]?.categories).toEqual(names);
     expect(summary.byCategory).toEqual(Object.fromEntries(names.map((name) => [name, 1])));
     for (const name of Object.keys(summary.byCategory)) expect(name).toMatch(/^[a-z0-9_.-]{1,40}$/);

@@ -8,6 +8,8 @@ export default defineConfig({
   test: {
     // Temporal's native module does not survive worker threads.
     pool: 'forks',
+    // Tests on real servers mostly wait for them: more files at once than cores.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,

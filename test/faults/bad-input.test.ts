@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pollUntil } from '../../demo/stack/poll.ts';
 import { connectKube } from '../../demo/world/kube-client.ts';
-import { createNamespace, shipModel } from '../../demo/world/models.ts';
+import { awaitRolledOut, createNamespace, shipModel } from '../../demo/world/models.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import { type Installation, install } from '../e2e/installation.ts';
 import {
@@ -269,6 +269,8 @@ async function pagedWithoutTarget(delivery: unknown): Promise<IncidentView> {
     (view) =>
       stepOf(view, 'page')?.status === 'succeeded' &&
       stepOf(view, 'ticket')?.status === 'succeeded' &&
+      // For the steps that need a target and have none.
+      view.pages.some(({ role }) => role === 'commander') &&
       view.steps.every((step) => step.endedAtMs !== undefined),
   );
 }
@@ -278,7 +280,9 @@ describe('an alert about a namespace that is not allowed', () => {
     const kubeconfig = installation.stack.kube.kubeconfigPath;
     const { core } = connectKube(kubeconfig);
     for (const image of ['demo.invalid/llm:v1', 'demo.invalid/llm:v2']) {
-      await shipModel({ kubeconfig, namespace: NOT_ALLOWED, name: FOREIGN_MODEL, image, replicas: 0 });
+      const model = { kubeconfig, namespace: NOT_ALLOWED, name: FOREIGN_MODEL, image };
+      await shipModel({ ...model, replicas: 0 });
+      await awaitRolledOut(model);
     }
     const configMaps = async () =>
       (await core.listNamespacedConfigMap({ namespace: NOT_ALLOWED })).items.map(
@@ -311,15 +315,15 @@ describe('an alert about a namespace that is not allowed', () => {
     expect((await temporal.workflowIds()).filter((id) => id.startsWith('target-'))).toEqual([]);
   });
 
-  it.each([
-    '../..',
-    'models/../kube-system',
-    '',
-    '*',
-    'Models',
-    `\${{ labels.deployment }}`,
-    'a'.repeat(300),
-  ])('needs a human for the namespace %j too', async (namespace) => {
+  it.each<[string, string]>([
+    ['a path', '../..'],
+    ['a path into another one', 'models/../kube-system'],
+    ['nothing', ''],
+    ['all', '*'],
+    ['a name in capitals', 'Models'],
+    ['a template', `\${{ labels.deployment }}`],
+    ['a name that is too long', 'a'.repeat(300)],
+  ])('needs a human for %s as well', async (_what, namespace) => {
     const view = await pagedWithoutTarget(harmDelivery(namespace));
     expect(view.state).toBe('needs-human');
     expect(view.target).toBeUndefined();

@@ -9,6 +9,6 @@ declare module 'vitest' {
     /** Folder of executables of the stack: promtool, amtool, kubectl. */
     tools: { promtool: string; amtool: string; kubectl: string; temporal: string };
     /** A PostgreSQL server to test against, where one is given. */
-    postgresUrl: string | null;
+    postgresUrl: string | undefined;
   }
 }

@@ -5,6 +5,7 @@ import { lineReporter } from '../../demo/parts/line-reporter.ts';
 import { resolveParts, STACK_PARTS } from '../../demo/parts/resolve-parts.ts';
 import { demoRules } from '../../demo/run/timings.ts';
 import { startStack } from '../../demo/stack/stack.ts';
+import { startPostgres } from './postgres.ts';
 import './provided.ts';
 import { mkdirSync } from 'node:fs';
 
@@ -23,8 +24,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
     kubectl: parts.kubectl,
     temporal: parts.temporal,
   });
-  project.provide('postgresUrl', null);
+  const postgres = await startPostgres();
+  project.provide('postgresUrl', postgres?.url);
   return async () => {
+    await postgres?.stop();
     await stack.stop();
     await rm(dir, { recursive: true, force: true });
   };

@@ -13,6 +13,8 @@ export const page: StepRunner = {
       title: view.title,
       severity: view.severity,
       details: {
+        incident: context.incidentId,
+        'what to do': `firebreak incident show ${context.incidentId}`,
         runbook: `${view.runbook.name} v${view.runbook.version}`,
         target: view.target
           ? targetKey(view.target)

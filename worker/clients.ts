@@ -29,12 +29,22 @@ export function temporalTarget(
   };
 }
 
+/**
+ * Pauses between attempts to reach a Temporal that went away. gRPC's own grow to two minutes: alerts would be refused for
+ * that long after Temporal is back (https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md).
+ */
+const RECONNECT_BACKOFF = {
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+};
+
 /** A client that connects when it is first used: intake answers 503 while Temporal is away, and recovers by itself. */
 export function lazyClient(target: TemporalTarget, dataConverter: DataConverter): Client {
   const connection = Connection.lazy({
     address: target.address,
     tls: target.tls as never,
     apiKey: target.apiKey,
+    channelArgs: RECONNECT_BACKOFF,
   });
   return new Client({ connection, namespace: target.namespace, dataConverter });
 }

@@ -22,5 +22,7 @@ export async function runServe(options: ServeOptions & { exitWithStdin?: boolean
   });
   await Promise.race([ended, serving.failed]);
   await serving.stop();
+  // A pipe that is still read would keep the process.
+  if (options.exitWithStdin) process.stdin.destroy();
   return 0;
 }

@@ -347,6 +347,8 @@ function installRuntime(logger: Logger): void {
       warn: log('warn'),
       error: log('error'),
     },
+    // What the native part says (retries, above all) is printed as text otherwise, past our logger.
+    telemetryOptions: { logging: { forward: {} } },
     // Signals are ours to handle: the server stops before the workers.
     shutdownSignals: [],
   });

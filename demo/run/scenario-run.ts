@@ -16,6 +16,7 @@ const LIMITS_MS = {
   rollout: 60_000,
   fires: 60_000,
   approvalAsked: 60_000,
+  decided: 60_000,
   ends: 150_000,
   flap: 60_000,
 } as const;
@@ -245,10 +246,14 @@ async function decide(options: RunOptions, api: Api, incidentId: string, follow:
   // The person decides about what waits now, which may be newer than what was asked first.
   const pending = (await api.incident(incidentId)).pendingApprovals[0] ?? view.pendingApprovals[0];
   if (!pending) throw new Error('nothing waits for a decision');
-  const answer = await api.call('POST', `/incidents/${incidentId}/${verdict}`, {
-    step: pending.step,
-    planHash: pending.planHash,
-    ...(verdict === 'reject' ? { reason: 'the scenario says no' } : {}),
+  // Sent again where nobody answered (503, or the process was restarted): it is recorded once, however often it arrives.
+  const answer = await pollUntil('The decision being answered', LIMITS_MS.decided, async () => {
+    const given = await api.call('POST', `/incidents/${incidentId}/${verdict}`, {
+      step: pending.step,
+      planHash: pending.planHash,
+      ...(verdict === 'reject' ? { reason: 'the scenario says no' } : {}),
+    });
+    return given.status === 503 ? undefined : given;
   });
   if (answer.status >= 300)
     throw new Error(`the decision was answered ${answer.status}: ${JSON.stringify(answer.body)}`);

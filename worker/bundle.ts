@@ -4,10 +4,11 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
+import { FAILURE_CONVERTER_PATH } from './codec/data-converter.ts';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 /** Folders whose files end up in the workflow bundle: their content decides whether a cached bundle is still right. */
-const BUNDLED_FOLDERS = ['workflows', 'domain', 'runbooks/steps'];
+const BUNDLED_FOLDERS = ['workflows', 'domain', 'runbooks/steps', 'worker/codec'];
 
 /** The extension of our own modules: sources run as they are, packages hold compiled files. */
 const EXTENSION = path.extname(fileURLToPath(import.meta.url));
@@ -44,8 +45,7 @@ export async function workflowBundle(cacheDir: string): Promise<string> {
   if (existsSync(file)) return file;
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(ROOT, `workflows/index${EXTENSION}`),
-    // Step inputs are schemas (zod): workflow code only ever sees the compiled plan.
-    ignoreModules: [],
+    failureConverterPath: FAILURE_CONVERTER_PATH,
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn: console.error, error: console.error },
   });
   await mkdir(cacheDir, { recursive: true });

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DataConverter } from '@temporalio/common';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pino, { type Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -17,7 +18,7 @@ import { clusterTaskQueue } from '../workflows/ids.ts';
 import { createClusterActivities, createMainActivities } from './activities.ts';
 import { workflowBundle } from './bundle.ts';
 import { lazyClient, type TemporalTarget, temporalTarget } from './clients.ts';
-import { createEncryptionCodec } from './codec/encryption-codec.ts';
+import { createDataConverter } from './codec/data-converter.ts';
 import { loadConfig, resolveSecret } from './config/load.ts';
 import type { FirebreakConfig } from './config/schema.ts';
 import { type Keys, loadOrCreateKeys } from './keys.ts';
@@ -63,9 +64,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const keys = await loadOrCreateKeys(config.dataDir);
   const target = temporalTarget(config.temporal, options.env);
-  const dataConverter = config.temporal.encryption
-    ? { payloadCodecs: [createEncryptionCodec(keys.payload)] }
-    : {};
+  const dataConverter = createDataConverter(config.temporal.encryption ? keys.payload : undefined);
   const client = lazyClient(target, dataConverter);
   const stops: (() => Promise<unknown>)[] = [];
   const failures: Promise<never>[] = [];
@@ -213,7 +212,7 @@ interface WorkerParts {
   clusterNames: readonly string[];
   keys: Keys;
   target: TemporalTarget;
-  dataConverter: { payloadCodecs?: ReturnType<typeof createEncryptionCodec>[] };
+  dataConverter: DataConverter;
   secret: (reference: string) => string;
   records: RecordsStore | undefined;
   client: ReturnType<typeof lazyClient>;

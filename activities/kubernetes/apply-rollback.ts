@@ -70,6 +70,13 @@ export async function applyRollback(
   if (templateHash(deployment.spec.template) !== plan.from.templateHash) {
     throw drifted(target, 'its template is not the one that was approved to be replaced');
   }
+  // The same template again, but shipped anew: the approval was for leaving the other revision.
+  if (revisionOf(deployment.metadata) !== plan.from.revision) {
+    throw drifted(
+      target,
+      `it is at another revision than ${plan.from.revision}, which was approved to be left`,
+    );
+  }
   const replicaSet = await readTargetRevision(clients, input, deployment);
   try {
     const patched = await patchDeployment(clients, target, patchOf(deployment, replicaSet));

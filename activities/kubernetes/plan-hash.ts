@@ -4,8 +4,9 @@ import type { RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { RawDeployment } from './raw-objects.ts';
 
 /**
- * SHA-256 (hex) of what people approve: target, uid, selector, strategy, the two templates (by their own hashes) and who
- * has to approve. Selector and strategy come from the Deployment as it is now, so that the hash of an approved plan can
+ * SHA-256 (hex) of what people approve: target, uid, selector, strategy, the revision that is left and the two templates
+ * (by their own hashes), and who has to approve. The revision's number is in it so that an approval is spent by its use:
+ * the same template shipped again is another revision. Selector and strategy come from the Deployment as it is now, so that the hash of an approved plan can
  * only be made again where nothing of it has changed. Replicas and generation are not in it: scaling is no drift.
  */
 export function rollbackPlanHash(
@@ -17,6 +18,7 @@ export function rollbackPlanHash(
     uid: plan.uid,
     selector: spec.selector,
     strategy: spec.strategy ?? null,
+    fromRevision: plan.from.revision,
     from: plan.from.templateHash,
     to: plan.to.templateHash,
     approval: { from: [...plan.approval.from].sort(), count: plan.approval.count },

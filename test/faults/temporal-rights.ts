@@ -2,7 +2,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { type Decision, decisionText, type SignedDecision } from '../../domain/decision.ts';
-import { createEncryptionCodec } from '../../worker/codec/encryption-codec.ts';
+import { createDataConverter } from '../../worker/codec/data-converter.ts';
 import { loadOrCreateKeys } from '../../worker/keys.ts';
 import type { Installation } from '../e2e/installation.ts';
 
@@ -22,7 +22,7 @@ export async function takeTemporalRights(installation: Installation): Promise<Te
   const client = new Client({
     connection,
     namespace: installation.temporalNamespace,
-    dataConverter: { payloadCodecs: [createEncryptionCodec(keys.payload)] },
+    dataConverter: createDataConverter(keys.payload),
   });
   return {
     client,

@@ -247,4 +247,85 @@ describe('an incident', () => {
       { change: { target: { ok: false, reason: 'namespace kube-system is not in the configuration' } } },
     );
   });
+
+  it('ends with its alert in observe mode, handed over and not called recovered', async () => {
+    const world = new World();
+    world.facts = { ...world.facts, mode: 'observe' };
+    await withIncident(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      await incident.until('done', (view) => view.steps.every((step) => step.endedAtMs !== undefined));
+      await incident.send({ ...alert, status: 'resolved' });
+      const closed = await incident.until('closed', (view) => view.state === 'closed');
+      expect(closed.outcome).toBe('handed-over');
+      expect(closed.rollback).toBeUndefined();
+      expect(closed.milestones.recovered).toBeUndefined();
+    });
+  });
+
+  it('rolls back to another revision that a person chose after the first did not help, and proves that one', async () => {
+    const world = new World();
+    world.verdicts = ['not-recovered'];
+    await withIncident(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
+      await incident.until('not recovered', (view) => view.outcome === 'not-recovered');
+      await incident.until('commander paged', () => world.pages.some((page) => page.role === 'commander'));
+      world.verdicts = ['recovered'];
+      world.planVersion = 2;
+      world.previous = { ...world.previous, revision: 0, templateHash: 'template-older' };
+      await incident.handle.executeUpdate(messages.retryStepUpdate, {
+        args: [
+          { actor: { person: 'kim', via: 'api' }, step: 'rollback', reason: 'older one', toRevision: 0 },
+        ],
+      });
+      const again = await incident.until('asked again', waitsForApproval);
+      expect(again.humanNeeded).toEqual([]);
+      expect(again.milestones.rolledBack).toBeUndefined();
+      await incident.approve(incident.signed(again, 'maria'));
+      await incident.until('mitigated', (view) => view.state === 'mitigated');
+      expect(world.rollouts).toBe(2);
+      await incident.send({ ...alert, status: 'resolved' });
+      expect((await incident.until('closed', (view) => view.state === 'closed')).outcome).toBe('recovered');
+    });
+  });
+
+  it('goes on when the ticket system refuses, needs a human for it, and ends by itself once the step is skipped', async () => {
+    const world = new World();
+    world.ticketProblem = 'the token is refused';
+    await withIncident(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
+      const restored = await incident.until('restored', (view) => view.milestones.restored !== undefined);
+      expect(restored.state).toBe('needs-human');
+      expect(restored.humanNeeded[0]).toContain('the token is refused');
+      await incident.send({ ...alert, status: 'resolved' });
+      await incident.handle.executeUpdate(messages.skipStepUpdate, {
+        args: [{ actor: { person: 'kim', via: 'api' }, step: 'ticket', reason: 'opened by hand' }],
+      });
+      const closed = await incident.until('closed', (view) => view.state === 'closed');
+      expect(closed.outcome).toBe('recovered');
+      expect(closed.humanNeeded).toEqual([]);
+    });
+  });
+
+  it('pages the commander once for each reason when several steps fail at once', async () => {
+    const world = new World();
+    world.ticketProblem = 'refused';
+    world.facts = { ...world.facts, exists: false };
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.until(
+        'all pages',
+        () => world.pages.filter((page) => page.role === 'commander').length >= 2,
+      );
+      const keys = world.pages.map((page) => `${page.role} ${page.dedupKey}`);
+      expect(new Set(keys).size).toBe(keys.length);
+      expect((await incident.view()).timeline.map((entry) => entry.text)).not.toContain(
+        'The commander could not be paged',
+      );
+    });
+  });
 });

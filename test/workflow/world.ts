@@ -2,6 +2,7 @@
  * The world as the workflows see it: activities with state, scripted by a test. Only for what skipped time is needed for
  * (days of waiting, deadlines); everything that can run against real servers is tested there.
  */
+import { ApplicationFailure } from '@temporalio/common';
 import type {
   ChatActivities,
   KubernetesActivities,
@@ -86,6 +87,8 @@ export class World {
   pages: { role: string; dedupKey: string }[] = [];
   pageUpdates: string[] = [];
   tickets = 0;
+  /** The ticket system refuses. */
+  ticketProblem: string | undefined;
   comments: string[] = [];
   postmortems: boolean[] = [];
   recorded = new Map<number, string>();
@@ -191,6 +194,7 @@ export class World {
         return { updated: ['pagerduty'] };
       },
       async openTicket() {
+        if (world.ticketProblem) throw ApplicationFailure.nonRetryable(world.ticketProblem, 'Unauthorized');
         world.tickets++;
         return { url: 'https://github.example/issues/1', number: 1, created: true };
       },

@@ -240,6 +240,7 @@ export class Engine {
         this.incident.needHuman(
           `step ${plan.id} was rejected: decide what happens instead`,
           this.services.nowMs(),
+          plan.id,
         );
         return 'rejected';
       }
@@ -251,7 +252,7 @@ export class Engine {
       const nowMs = this.services.nowMs();
       if (spec.onTimeout === 'reject') {
         this.incident.end(step, 'rejected', nowMs, 'nobody approved in time');
-        this.incident.needHuman(`step ${plan.id} was not approved in time`, nowMs);
+        this.incident.needHuman(`step ${plan.id} was not approved in time`, nowMs, plan.id);
         return 'rejected';
       }
       // Expired is not rejected: the question stays open, and somebody else is woken.
@@ -276,8 +277,9 @@ export class Engine {
     if (failure.outcome) this.incident.data.outcome = failure.outcome;
     if (plan.onFailure === 'continue') return;
     this.incident.needHuman(
-      `step ${plan.id} failed: ${failure.message}. Next: fix the cause and retry the step, skip it, or resolve the incident`,
+      `step ${plan.id} failed: ${failure.message.replace(/\.$/, '')}. Next: fix the cause and retry the step, skip it, or resolve the incident`,
       nowMs,
+      plan.id,
     );
     this.services.pageCommander(`step ${plan.id} failed`, `failed-${plan.id}-${step.tries}`);
     if (plan.onFailure === 'halt') {

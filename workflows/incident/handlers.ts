@@ -101,8 +101,8 @@ export function registerHandlers(
     incident.data.breaker = news.breaker;
     incident.record('breaker', news.text, now());
     if (news.needsHuman) {
-      incident.needHuman('something else keeps changing the breaker', now());
-      services.pageCommander('something else keeps changing the breaker', 'breaker-reverted');
+      incident.needHuman(news.text, now());
+      services.pageCommander('the breaker needs a look', `breaker-${incident.data.timeline.length}`);
     }
   });
 
@@ -178,7 +178,7 @@ export function registerHandlers(
         if (incident.data.aborted !== undefined) refuse('the incident was aborted');
         const status = incident.step(step)?.status;
         if (status === undefined) refuse(`there is no step ${step}`);
-        if (!['failed', 'rejected', 'skipped'].includes(status))
+        if (!['failed', 'rejected', 'skipped', 'succeeded'].includes(status))
           refuse(`step ${step} is ${status}: only ended steps are retried`);
       },
     },
@@ -189,6 +189,7 @@ export function registerHandlers(
       const data = incident.step(step);
       if (data) incident.end(data, 'skipped', now(), `skipped by ${actor.person}`);
       incident.record('decision', `skipped step ${step}`, now(), { reason }, actor.person);
+      incident.settle({ steps: new Set([step]) });
       engine.cancelStep(step);
       return { message: `Step ${step} is skipped` };
     },

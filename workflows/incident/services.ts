@@ -158,11 +158,19 @@ export class IncidentServices {
     });
   }
 
-  async requestPage(request: PageRequest): Promise<void> {
+  /** Pages one after another: the second must find the paging workflow that the first starts. */
+  private paging: Promise<void> = Promise.resolve();
+
+  requestPage(request: PageRequest): Promise<void> {
+    const sent = this.paging.then(() => this.sendPageRequest(request));
+    this.paging = sent.catch(() => undefined);
+    return sent;
+  }
+
+  private async sendPageRequest(request: PageRequest): Promise<void> {
     const { data } = this.incident;
     const workflowId = pagingWorkflowId(data.incidentId);
     if (!data.pagingStarted) {
-      data.pagingStarted = true;
       try {
         await startChild<typeof paging>(PAGING_WORKFLOW, {
           workflowId,
@@ -170,9 +178,11 @@ export class IncidentServices {
           parentClosePolicy: ParentClosePolicy.ABANDON,
           args: [{ incidentId: data.incidentId, replyTo: data.workflowId, requests: [request] }],
         });
+        data.pagingStarted = true;
         return;
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        data.pagingStarted = true;
       }
     }
     await getExternalWorkflowHandle(workflowId).signal(pageRequestedSignal, request);

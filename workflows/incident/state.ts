@@ -69,7 +69,8 @@ export interface IncidentData {
   commander?: string;
   acknowledgedBy?: string;
   evidence: Evidence;
-  humanNeeded: string[];
+  /** Why a human is needed, and which step it is about: handling that step settles it. */
+  humanNeeded: { reason: string; step?: string }[];
   lastHarmRate?: number;
   timeline: TimelineEntry[];
   /** Timeline entries that the records have. */
@@ -90,6 +91,14 @@ const VIEW_TIMELINE_ENTRIES = 500;
 const VIEW_ALERTS = 100;
 /** Different alerts remembered by one incident. */
 const MAX_ALERTS = 2_000;
+
+/** Milestones that a step reaches: running it again means reaching them again. */
+const MILESTONES_OF: Record<string, Milestone[]> = {
+  divert: ['contained'],
+  rollback: ['approved', 'rolledBack', 'mitigated'],
+  verify: ['recovered', 'mitigated'],
+  restore: ['restored', 'mitigated'],
+};
 
 function freshStep(step: StepPlan): StepData {
   return { id: step.id, uses: step.uses, status: 'pending', approvals: [], tries: 0 };
@@ -165,7 +174,7 @@ export class Incident {
       this.data.steps.some((step) => step.uses === uses && step.status === 'running');
     return deriveState({
       milestones: this.data.milestones,
-      humanNeeded: this.data.humanNeeded,
+      humanNeeded: this.data.humanNeeded.map(({ reason }) => reason),
       verifying: running('verify'),
       remediating: this.data.milestones.approved !== undefined,
     });
@@ -210,10 +219,18 @@ export class Incident {
     }
   }
 
-  needHuman(reason: string, nowMs: number): void {
-    if (this.data.humanNeeded.includes(reason)) return;
-    this.data.humanNeeded.push(reason);
+  needHuman(reason: string, nowMs: number, step?: string): void {
+    if (this.data.humanNeeded.some((need) => need.reason === reason)) return;
+    this.data.humanNeeded.push({ reason, step });
     this.record('needs-human', reason, nowMs);
+  }
+
+  /** What was needed of a human for these steps, or for this reason, is settled. */
+  settle(settled: { steps?: ReadonlySet<string>; reason?: string }): void {
+    this.data.humanNeeded = this.data.humanNeeded.filter(
+      ({ step, reason }) => reason !== settled.reason && !(step !== undefined && settled.steps?.has(step)),
+    );
+    this.touch();
   }
 
   /**
@@ -364,12 +381,11 @@ export class Incident {
     );
   }
 
-  /** Puts a step, and those that were skipped because of it, back to pending. */
+  /** Puts a step, and what follows it, back to pending; `always` steps keep what they have written. */
   retry(id: string, person: string, reason: string, toRevision: number | undefined, nowMs: number): void {
     const again = new Set([id]);
     for (const step of this.input.runbook.steps) {
-      if (step.needs.some((need) => again.has(need)) && this.step(step.id)?.status === 'skipped')
-        again.add(step.id);
+      if (!step.always && step.needs.some((need) => again.has(need))) again.add(step.id);
     }
     for (const step of this.data.steps) {
       const plan = this.plan(step.id);
@@ -386,8 +402,9 @@ export class Incident {
         rejection: undefined,
         chosenRevision: step.id === id ? toRevision : undefined,
       });
+      for (const milestone of MILESTONES_OF[step.uses] ?? []) delete this.data.milestones[milestone];
     }
-    this.data.humanNeeded = [];
+    this.settle({ steps: again });
     this.data.outcome = undefined;
     this.record('decision', `retries step ${id}`, nowMs, { reason, toRevision }, person);
   }
@@ -478,7 +495,7 @@ export class Incident {
       rollback: data.evidence.rollback,
       verification: data.evidence.verification,
       actionItems: data.evidence.actionItems ?? [],
-      humanNeeded: data.humanNeeded,
+      humanNeeded: data.humanNeeded.map(({ reason }) => reason),
       lastHarmRate: data.lastHarmRate,
       timeline: data.timeline.slice(-VIEW_TIMELINE_ENTRIES),
     };

@@ -199,8 +199,7 @@ class IncidentRun {
       const reason = 'the target could not be read for a minute: is the worker of its cluster running?';
       this.state.needHuman(reason, this.services.nowMs());
       await warned;
-      this.data.humanNeeded = this.data.humanNeeded.filter((other) => other !== reason);
-      this.state.touch();
+      this.state.settle({ reason });
     }
     await warned;
   }
@@ -231,16 +230,23 @@ class IncidentRun {
       this.state.firing.length === 0 &&
       data.humanNeeded.length === 0;
     const byPerson = () => data.resolvedBy !== undefined;
+    // In observe mode people act elsewhere: the alert's end ends the incident too, and says nothing about recovery.
+    const observed = () =>
+      this.state.mode === 'observe' &&
+      this.state.firing.length === 0 &&
+      data.steps.every((step) => step.endedAtMs !== undefined || step.status === 'watching');
+    const over = () => quiet() || observed();
     for (;;) {
-      await condition(() => quiet() || byPerson() || this.ending);
+      await condition(() => over() || byPerson() || this.ending);
       if (this.ending) return;
       if (!byPerson()) {
         const disturbed = await condition(
-          () => !quiet() || byPerson() || this.ending,
+          () => !over() || byPerson() || this.ending,
           this.input.runbook.resolveAfterMs,
         );
         if (disturbed && !byPerson()) continue;
       }
+      data.outcome ??= 'handed-over';
       this.state.reach('resolved', this.services.nowMs());
       return;
     }

@@ -50,10 +50,10 @@ export async function target(input: TargetInput): Promise<void> {
   let draining = false;
   const wantsRestart = () => workflowInfo().continueAsNewSuggested || signals >= MAX_SIGNALS_PER_RUN;
   const lanes = [runLane(state, 'traffic', () => draining), runLane(state, 'deployment', () => draining)];
-  const watcher = watchProjection(state, () => draining);
+  const watchers = [watchProjection(state, () => draining), watchOverride(state, () => draining)];
   await condition(() => state.finished || (wantsRestart() && state.idle));
   draining = true;
-  await Promise.all([...lanes, watcher]);
+  await Promise.all([...lanes, ...watchers]);
   await condition(allHandlersFinished);
   // A command that arrived while the lanes ended is in the queue: it goes on in the next run.
   if (!state.finished) await continueAsNew<typeof target>({ target: input.target, data: state.data });
@@ -97,8 +97,7 @@ async function tell(command: TargetCommand, reply: TargetReply): Promise<void> {
 }
 
 /**
- * While traffic is diverted, what gateways read is compared with what it should be, and written again; an override's end
- * changes nothing but is told, since no expiry may send traffic anywhere.
+ * While traffic is diverted, what gateways read is compared with what it should be, and written again.
  */
 async function watchProjection(state: TargetState, draining: () => boolean): Promise<void> {
   for (;;) {
@@ -109,6 +108,24 @@ async function watchProjection(state: TargetState, draining: () => boolean): Pro
     if (state.data.breaker.state === 'closed' || state.busy.traffic || state.data.reverted >= MAX_REVERTED)
       continue;
     await repairProjection(state);
+  }
+}
+
+/** An override's end is told and pages; traffic stays as it is, since no expiry may send it anywhere. */
+async function watchOverride(state: TargetState, draining: () => boolean): Promise<void> {
+  for (;;) {
+    await condition(() => state.data.override !== undefined || draining());
+    if (draining()) return;
+    const { override } = state.data;
+    if (!override) continue;
+    const changed = () => state.data.override !== override || draining();
+    if (await condition(changed, Math.max(1, override.untilMs - Date.now()))) continue;
+    state.data.override = undefined;
+    await news(
+      state,
+      `The override of the breaker (${override.force}, by ${override.person}) has ended; traffic stays as it is`,
+      true,
+    );
   }
 }
 

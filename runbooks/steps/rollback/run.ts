@@ -45,6 +45,15 @@ async function prepare(context: StepContext): Promise<Prepared> {
     warnings: plan.warnings,
     owners: plan.owners,
   });
+  const prepared = {
+    planHash: plan.hash,
+    summary: summaryOf(plan),
+    warnings: plan.warnings,
+    diff: plan.diff,
+    plan,
+  };
+  // In observe mode nothing is rolled back, so nothing is shown as if it were.
+  if (context.view().mode === 'observe') return prepared;
   context.keep({
     rollback: {
       fromRevision: plan.from.revision,
@@ -54,7 +63,7 @@ async function prepare(context: StepContext): Promise<Prepared> {
       planHash: plan.hash,
     },
   });
-  return { planHash: plan.hash, summary: summaryOf(plan), warnings: plan.warnings, diff: plan.diff, plan };
+  return prepared;
 }
 
 /** Rolls the deployment back by a plan that people approved; the target's actor and its worker do the patching. */

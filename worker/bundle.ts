@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
@@ -22,13 +23,9 @@ async function contentHash(): Promise<string> {
       hash.update(await readFile(path.join(ROOT, folder, entry)));
     }
   }
-  const sdk = JSON.parse(await readFile(path.join(ROOT, sdkPackageJson()), 'utf8')) as { version: string };
+  const manifest = createRequire(import.meta.url).resolve('@temporalio/worker/package.json');
+  const sdk = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
   return hash.update(sdk.version).digest('hex').slice(0, 24);
-}
-
-function sdkPackageJson(): string {
-  const beside = 'node_modules/@temporalio/worker/package.json';
-  return existsSync(path.join(ROOT, beside)) ? beside : path.join('..', beside);
 }
 
 /** File name of the workflow bundle in its cache folder. */

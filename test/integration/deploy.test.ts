@@ -7,13 +7,16 @@ import '../setup/provided.ts';
 const run = promisify(execFile);
 
 describe('deploy/', () => {
-  it('has alert rules that promtool accepts, and that fire and stay quiet as their tests say', async () => {
-    const { promtool } = inject('tools');
-    const checked = await run(promtool, ['check', 'rules', 'deploy/prometheus/firebreak.rules.yml']);
-    expect(checked.stdout).toContain('SUCCESS');
-    const tested = await run(promtool, ['test', 'rules', 'deploy/prometheus/firebreak.rules.test.yml']);
-    expect(tested.stdout).toContain('SUCCESS');
-  });
+  it.each(['firebreak', 'firebreak-operations'])(
+    'has alert rules (%s) that promtool accepts, and that fire and stay quiet as their tests say',
+    async (name) => {
+      const { promtool } = inject('tools');
+      const checked = await run(promtool, ['check', 'rules', `deploy/prometheus/${name}.rules.yml`]);
+      expect(checked.stdout).toContain('SUCCESS');
+      const tested = await run(promtool, ['test', 'rules', `deploy/prometheus/${name}.rules.test.yml`]);
+      expect(tested.stdout).toContain('SUCCESS');
+    },
+  );
 
   it('has an Alertmanager configuration that amtool accepts', async () => {
     const checked = await run(inject('tools').amtool, [

@@ -37,6 +37,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     return 2;
   }
   const scenario = scenarioOf(options.scenario);
+  const known: Known = {};
   const out = process.stderr;
   const stops: (() => Promise<unknown>)[] = [];
   const interrupted = new AbortController();
@@ -49,14 +50,17 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   process.on('SIGTERM', interrupt);
   try {
     const code = await Promise.race([
-      play(scenario, options, out, stops, interrupted.signal),
+      play(scenario, options, known, out, stops, interrupted.signal),
       whenAborted(interrupted.signal),
     ]);
     return code;
   } catch (error) {
-    out.write(
-      `\n${pc.red('The demo could not go on:')} ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    const message = error instanceof Error ? error.message : String(error);
+    out.write(`\n${pc.red('The demo could not go on:')} ${message}\n`);
+    if (options.json && !known.summarised) {
+      const { incidentId = null } = known;
+      printJson({ scenario: scenario.name, incidentId, state: 'unknown', error: message });
+    }
     return 1;
   } finally {
     for (const stop of stops.reverse())
@@ -66,6 +70,17 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
 }
 
+/** What is told where the demo ends before its time. */
+interface Known {
+  incidentId?: string;
+  /** The summary is printed: it is the last line of standard output, and no other follows. */
+  summarised?: boolean;
+}
+
+function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
 function whenAborted(signal: AbortSignal): Promise<number> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(130), { once: true }));
 }
@@ -73,6 +88,7 @@ function whenAborted(signal: AbortSignal): Promise<number> {
 async function play(
   scenario: Scenario,
   options: DemoOptions,
+  known: Known,
   out: NodeJS.WriteStream,
   stops: (() => Promise<unknown>)[],
   signal: AbortSignal,
@@ -132,6 +148,9 @@ async function play(
     namespace: NAMESPACE,
     canary: `canary-${randomBytes(8).toString('hex')}`,
     story: storyOn(out),
+    onIncident: (incidentId) => {
+      known.incidentId = incidentId;
+    },
     decide: options.yes || !process.stdin.isTTY ? undefined : (view) => askPerson(view, scenario),
   });
   stops.push(() => run.stop());
@@ -140,7 +159,8 @@ async function play(
   // The folder stays when something went wrong: its logs say what.
   if (asExpected) stops.unshift(() => rm(dir, { recursive: true, force: true }));
   ending(run.summary, asExpected, say);
-  if (options.json) process.stdout.write(`${JSON.stringify(withoutDifferences(run.summary))}\n`);
+  if (options.json) printJson(withoutDifferences(run.summary));
+  known.summarised = true;
   if (!options.once) {
     say(pc.dim('\nEverything stays up until Ctrl-C.'));
     await Promise.race([whenAborted(signal), stack.broken.then((which) => say(pc.red(which)))]);

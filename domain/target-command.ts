@@ -33,11 +33,13 @@ export type TargetAction =
       decisions: SignedDecision[];
       rolloutTimeoutMs?: number;
     }
-  /** What a verification found of the revision that runs now. */
-  | { kind: 'record-verdict'; verdict: 'verified-good' | 'known-bad'; templateHash?: string; reason: string }
+  /** What a verification found of a template; refused when another one runs by now. */
+  | { kind: 'record-verdict'; verdict: 'verified-good' | 'known-bad'; templateHash: string; reason: string }
   | { kind: 'override'; force: 'open' | 'closed' | 'none'; reason: string; person: string; forMs: number }
   /** The incident lets go. */
-  | { kind: 'release' };
+  | { kind: 'release' }
+  /** A command that nobody wants any more: dropped where it has not begun, stopped where that is still possible. */
+  | { kind: 'withdraw'; commandId: string };
 
 export interface TargetCommand {
   /** Idempotency key: the same id is executed once and answered again. */

@@ -37,14 +37,17 @@ const vitest = spawn(
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => vitest.kill(signal));
 
 vitest.on('exit', (code) => {
-  const summary = summarise();
+  const summary = summarise(code);
   writeFileSync(summaryFile, `${summary.text}\n`);
   console.log(summary.text);
   process.exitCode = code === 0 && summary.failed === 0 && summary.passed > 0 ? 0 : code || 1;
 });
 
-/** A file that could not be loaded, or whose setup failed, has no failed test of its own: it counts as one. */
-function summarise(): { text: string; passed: number; failed: number } {
+/**
+ * A file that could not be loaded, or whose setup failed, has no failed test of its own: it counts as one. So does a run
+ * that failed without any such file, by an error outside of tests.
+ */
+function summarise(code: number | null): { text: string; passed: number; failed: number } {
   let report: Report;
   try {
     report = JSON.parse(readFileSync(reportFile, 'utf8')) as Report;
@@ -54,7 +57,7 @@ function summarise(): { text: string; passed: number; failed: number } {
   const brokenFiles = report.testResults.filter(
     (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
   ).length;
-  const failed = report.numFailedTests + brokenFiles;
+  const failed = report.numFailedTests + brokenFiles || (code === 0 ? 0 : 1);
   const skipped = report.numPendingTests > 0 ? `, ${report.numPendingTests} skipped` : '';
   return {
     text: `${report.numPassedTests} passed, ${failed} failed${skipped}`,

@@ -53,11 +53,15 @@ export function clusterWaits(cluster: string, timeoutMs: number): ClusterActivit
   });
 }
 
-/** Patches in a cluster: safe to repeat by uid and template tests, so a killed worker is replaced quickly. */
+/**
+ * Patches in a cluster: safe to repeat by uid and template tests, so a killed worker is replaced quickly. Cancelled ones
+ * are waited for: what was done must be known.
+ */
 export function clusterMutations(cluster: string): ClusterActivities {
   return proxyActivities<ClusterActivities>({
     taskQueue: clusterTaskQueue(cluster),
     startToCloseTimeout: '10s',
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: FOREVER,
   });
 }
@@ -86,7 +90,13 @@ export const chat = proxyActivities<ChatActivities>({
   retry: { ...FOREVER, maximumAttempts: 3 },
 });
 
-/** Records must arrive; containment never waits for them. */
-export const records = proxyActivities<RecordActivities>({ startToCloseTimeout: '20s', retry: FOREVER });
+/**
+ * Records must arrive, so nothing ends the attempts: a refused password or a full disk is mended by people, and then the
+ * records go on by themselves. Containment never waits for them.
+ */
+export const records = proxyActivities<RecordActivities>({
+  startToCloseTimeout: '20s',
+  retry: { ...FOREVER, maximumInterval: '60s', nonRetryableErrorTypes: [] },
+});
 
 export const signaling = proxyActivities<SignalingActivities>({ startToCloseTimeout: '10s', retry: FOREVER });

@@ -8,6 +8,7 @@ import { awaitRolledOut, createNamespace, imageOf, revisionsOf, shipModel } from
 import { startNode } from '../world/node.ts';
 import { applyEvent, differencesFrom, type Scenario, type WorldControls } from '../world/scenarios.ts';
 import { Api } from './api.ts';
+import { breakerOf, divertedWhole, generationOf, servedBy, type Traffic } from './evidence.ts';
 import type { Firebreak } from './firebreak-process.ts';
 import type { SamplesRouter } from './samples-router.ts';
 
@@ -40,6 +41,10 @@ export interface RunOptions {
   onIncident?: (incidentId: string) => void;
 }
 
+/**
+ * What became of the incident. The `to` and `from` fields are those of the plan: where it was rejected or never carried
+ * out they say what would have been done. `breaker` is what stands in the cluster.
+ */
 export interface Summary {
   scenario: string;
   incidentId: string;
@@ -111,7 +116,12 @@ async function play(options: RunOptions, stops: (() => Promise<void>)[]): Promis
   const { v2 } = scenario;
   const model = { kubeconfig, namespace, name: v2.deployment };
   story('world', `shipping ${v2.image}, which is harmful`);
-  await shipModel({ ...model, image: v2.image, replicas: v2.replicas, ...attributes(scenario) });
+  const { generation } = await shipModel({
+    ...model,
+    image: v2.image,
+    replicas: v2.replicas,
+    ...attributes(scenario),
+  });
   const shipped = await awaitRolledOut({ ...model, image: v2.image, timeoutMs: LIMITS_MS.rollout });
   story('world', `${v2.image} serves as revision ${shipped.revision}`);
   await tell(story, applyEvent(scenario, 'v2-shipped', world));
@@ -140,7 +150,7 @@ async function play(options: RunOptions, stops: (() => Promise<void>)[]): Promis
     LIMITS_MS.ends,
     (candidate) => candidate.state === scenario.expected.state && settled(candidate, scenario),
   );
-  const summary = await summarise(options, maria, view);
+  const summary = await summarise(options, maria, view, { generation, revision: shipped.revision });
   await follow.stop();
   return { summary, view, stop: () => stopAll(stops) };
 }
@@ -302,25 +312,54 @@ function followIncident(api: Api, incidentId: string, story: Story): Follower {
   };
 }
 
-async function summarise(options: RunOptions, api: Api, view: IncidentView): Promise<Summary> {
+/** The Deployment as v2 was shipped. */
+interface Shipped {
+  generation: number;
+  revision: number;
+}
+
+async function summarise(
+  options: RunOptions,
+  api: Api,
+  view: IncidentView,
+  shipped: Shipped,
+): Promise<Summary> {
   const { scenario, stack, namespace } = options;
+  const { expected } = scenario;
   const model = { kubeconfig: stack.kube.kubeconfigPath, namespace, name: scenario.v2.deployment };
+  const traffic: Traffic = {
+    prometheusUrl: stack.prometheus.url,
+    namespace,
+    target: scenario.v2.deployment,
+    fallback: scenario.fallback.deployment,
+    usersRps: scenario.traffic.rps,
+  };
   const since = (atMs: number | undefined) =>
     atMs === undefined || view.milestones.triggered === undefined
       ? null
       : Math.max(0, atMs - view.milestones.triggered);
-  const breaker = view.breaker?.state ?? 'closed';
   const verification = view.verification ?? null;
-  const differences = differencesFrom(scenario.expected, {
+  const served = await servedBy(traffic, expected.servedBy);
+  const projection = await breakerOf(model);
+  const breaker = projection?.state ?? 'closed';
+  const { current } = await revisionsOf(model);
+  const halfOpen = view.timeline.find((entry) => entry.text.startsWith('Half-open'));
+  const nowMs = Date.now();
+  const differences = differencesFrom(expected, {
     state: view.state,
     outcome: view.outcome,
     image: await imageOf(model),
     breaker,
+    fallback: breaker === 'open' ? projection?.fallback : null,
+    servedBy: served,
+    divertedWhole: await divertedWhole(traffic, view.milestones.triggered ?? nowMs, halfOpen?.atMs ?? nowMs),
+    specChanges: (await generationOf(model)) - shipped.generation,
+    revisionsMade: current - shipped.revision,
+    rollout: view.rollback?.rollout?.outcome ?? 'none',
     verification: verification?.outcome ?? 'none',
     commanderPaged: view.pages.some((page) => page.role === 'commander'),
     incidents: (await api.incidentsIn(namespace)).length,
   });
-  const { current } = await revisionsOf(model);
   return {
     scenario: scenario.name,
     incidentId: view.incidentId,

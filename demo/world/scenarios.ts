@@ -1,5 +1,6 @@
 import type { BreakerState } from '../../domain/breaker.ts';
 import type { IncidentState, Outcome } from '../../domain/incident.ts';
+import type { RolloutResult } from '../../domain/rollback-plan.ts';
 import type { ImageBehaviour, TrafficChange } from '../traffic/options.ts';
 import type { PodBehaviour } from './pod-lifecycle.ts';
 
@@ -43,8 +44,19 @@ export interface Expectation {
   outcome: Outcome;
   /** What the Deployment's template names at the end. */
   image: string;
-  /** `closed` also where no breaker was ever written. */
+  /** In the ConfigMap that gateways read; `closed` also where no breaker was ever written. */
   breaker: BreakerState;
+  /** Where an open breaker sends the traffic; null: it is not open. */
+  fallback: string | null;
+  /** Who gets the users' requests at the end, by Prometheus' counters. */
+  servedBy: 'target' | 'fallback';
+  /** Whether the target was once without any request before a share was let back, by the same counters. */
+  divertedWhole: boolean;
+  /** Changes of the Deployment's spec, and revisions, since v2 rolled out. */
+  specChanges: 0 | 1;
+  revisionsMade: 0 | 1;
+  /** How the rollout of the rollback ended; `none`: nothing was patched. */
+  rollout: RolloutResult['outcome'] | 'none';
   verification: 'recovered' | 'not-recovered' | 'insufficient-evidence' | 'none';
   /** Somebody above the first responders was paged. */
   commanderPaged: boolean;
@@ -99,6 +111,12 @@ const RECOVERED: Expectation = {
   outcome: 'recovered',
   image: V1_IMAGE,
   breaker: 'closed',
+  fallback: null,
+  servedBy: 'target',
+  divertedWhole: true,
+  specChanges: 1,
+  revisionsMade: 1,
+  rollout: 'complete',
   verification: 'recovered',
   commanderPaged: false,
   incidents: 1,
@@ -107,6 +125,12 @@ const CONTAINED: Omit<Expectation, 'outcome' | 'verification'> = {
   state: 'needs-human',
   image: V1_IMAGE,
   breaker: 'open',
+  fallback: FALLBACK,
+  servedBy: 'fallback',
+  divertedWhole: true,
+  specChanges: 1,
+  revisionsMade: 1,
+  rollout: 'complete',
   commanderPaged: true,
   incidents: 1,
 };
@@ -136,6 +160,9 @@ const SCENARIOS: Record<ScenarioName, Scenario> = {
       ...CONTAINED,
       outcome: 'rejected',
       image: V2_IMAGE,
+      specChanges: 0,
+      revisionsMade: 0,
+      rollout: 'none',
       verification: 'none',
       // Whoever rejected is at it already.
       commanderPaged: false,
@@ -176,7 +203,7 @@ const SCENARIOS: Record<ScenarioName, Scenario> = {
         pods: { [V1_IMAGE]: { ready: 'never' } },
       },
     },
-    expected: { ...CONTAINED, outcome: 'not-recovered', verification: 'none' },
+    expected: { ...CONTAINED, outcome: 'not-recovered', rollout: 'deadline', verification: 'none' },
   },
   flap: {
     ...USUAL,
@@ -194,7 +221,8 @@ const SCENARIOS: Record<ScenarioName, Scenario> = {
       },
     },
     decision: { verdict: 'approve', after: 'alert-fired-again' },
-    expected: RECOVERED,
+    // Below the runbook's limit: nothing is diverted at once.
+    expected: { ...RECOVERED, divertedWhole: false },
   },
 };
 

@@ -73,6 +73,10 @@ export interface StepContext {
   /** @throws StepFailure where the alert's labels gave no usable target. */
   target(): Target;
   facts(): Promise<TargetFacts>;
+  /** What is known of the target, waiting no longer than this. */
+  factsWithin(timeoutMs: number): Promise<TargetFacts | undefined>;
+  /** 1, and one more each time a new alert fired after mitigation. */
+  readonly round: number;
   outputsOf(step: string): Record<string, unknown> | undefined;
   /** Resolves when the step has ended, however it ended. */
   stepEnded(step: string): Promise<StepStatus>;

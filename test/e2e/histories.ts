@@ -58,6 +58,30 @@ async function decodeAll(value: unknown, codec: ReturnType<typeof createEncrypti
   }
 }
 
+/**
+ * The text of everything in the histories: of strings as they are, and of bytes (the data of decrypted payloads among
+ * them) as UTF-8. JSON of a history would show bytes as numbers or base64, in which no text is ever found.
+ */
+export function textOf(read: readonly ReadHistory[]): string {
+  const texts: string[] = [];
+  collectText(
+    read.map(({ history }) => history),
+    texts,
+  );
+  return texts.join('\n');
+}
+
+function collectText(value: unknown, texts: string[]): void {
+  if (typeof value === 'string') texts.push(value);
+  else if (value instanceof Uint8Array) texts.push(Buffer.from(value).toString('utf8'));
+  else if (typeof value === 'object' && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      texts.push(key);
+      collectText(item, texts);
+    }
+  }
+}
+
 export const HISTORIES_DIR = path.resolve('test/replay/histories');
 
 /** Writes the histories of each scenario's workflows, decrypted, where test/replay finds them. */

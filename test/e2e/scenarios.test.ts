@@ -7,8 +7,12 @@ import type { ScenarioRun } from '../../demo/run/scenario-run.ts';
 import { pollUntil } from '../../demo/stack/poll.ts';
 import { imageOf, revisionsOf } from '../../demo/world/models.ts';
 import { SCENARIO_NAMES } from '../../demo/world/scenarios.ts';
-import { histories, recordHistories } from './histories.ts';
+import { histories, recordHistories, textOf } from './histories.ts';
 import { type Installation, install } from './installation.ts';
+
+const BREAKER_OPEN = 'Breaker open: all traffic goes to llm-fallback';
+/** As far before the alert as the runbook of the demo samples. */
+const SAMPLED_BEFORE_MS = 120_000;
 
 const namespaceOf = (name: string) => `scenario-${name}`;
 
@@ -74,7 +78,7 @@ describe('the default scenario', () => {
     expect(paged).toBeLessThan(contained ?? 0);
     expect(contained).toBeLessThan(recovered ?? 0);
     const texts = view.timeline.map((entry) => entry.text);
-    expect(texts).toContain('Breaker open: all traffic goes to llm-fallback');
+    expect(texts).toContain(BREAKER_OPEN);
     expect(texts.indexOf('contained')).toBeLessThan(texts.findIndex((text) => text.startsWith('Half-open')));
   });
 
@@ -106,9 +110,13 @@ describe('the default scenario', () => {
       pages: JSON.stringify(installation.vendors.pagerDuty.events()),
       log: await readFile(installation.firebreak.logFile, 'utf8'),
       // Decrypted: the database itself holds ciphertext only.
-      temporal: JSON.stringify(await histories(installation)),
+      temporal: textOf(await histories(installation)),
       records: JSON.stringify(await everythingRecorded(view.incidentId)),
     };
+    // Each look can find something: the canary where it comes from, and what Temporal does hold.
+    expect(await sampledAnswer(namespace, view.milestones.triggered ?? 0)).toContain(canary);
+    expect(places.temporal).toContain(BREAKER_OPEN);
+    expect(places.temporal).toContain('llm-api');
     for (const [place, text] of Object.entries(places)) {
       expect(text.length, `${place} was read`).toBeGreaterThan(10);
       expect(text.includes(canary), `the canary in ${place}`).toBe(false);
@@ -118,11 +126,10 @@ describe('the default scenario', () => {
   });
 
   it('keeps payloads in Temporal encrypted', async () => {
-    const files = await filesHolding(
-      path.dirname(installation.stack.temporal.dbFile),
-      'Breaker open: all traffic goes to',
-    );
-    expect(files).toEqual([]);
+    const dir = path.dirname(installation.stack.temporal.dbFile);
+    expect(await filesHolding(dir, BREAKER_OPEN)).toEqual([]);
+    // The files are read, and are those of this installation: ids of workflows are not encrypted.
+    expect(await filesHolding(dir, mustHaveRun('rollback').view.workflowId)).not.toEqual([]);
   });
 
   it('closes the breaker, and the alert resolves in Alertmanager', async () => {
@@ -162,6 +169,21 @@ function mustHaveRun(name: string): ScenarioRun {
   const run = runs.get(name);
   if (!run) throw new Error(`scenario ${name} did not run to its end`);
   return run;
+}
+
+/** What the source of samples answers about the model's harmful outputs, as Firebreak asks it. */
+async function sampledAnswer(namespace: string, triggeredMs: number): Promise<string> {
+  const asked = new URLSearchParams({
+    namespace,
+    deployment: 'llm-api',
+    limit: '5',
+    harmful: 'true',
+    from: new Date(triggeredMs - SAMPLED_BEFORE_MS).toISOString(),
+    to: new Date().toISOString(),
+  });
+  const answer = await fetch(`${installation.vendors.samples.url}?${asked}`);
+  expect(answer.status).toBe(200);
+  return answer.text();
 }
 
 async function everythingRecorded(incidentId: string): Promise<unknown[]> {

@@ -328,4 +328,138 @@ describe('an incident', () => {
       );
     });
   });
+
+  it('pages, contains and takes decisions while the records refuse everything, and writes it all down afterwards', async () => {
+    const world = new World();
+    world.recordsProblem = 'the password is refused';
+    await withIncident(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
+      await incident.until('restored', (view) => view.milestones.restored !== undefined);
+      expect(world.pages.map((page) => page.role)).toEqual(
+        expect.arrayContaining(['ml-oncall', 'security-oncall']),
+      );
+      expect(world.recorded.size).toBe(0);
+      world.recordsProblem = undefined;
+      await incident.until('recorded', () => world.recorded.size > 20);
+    });
+  });
+
+  it('looks at new alerts while the end of an incident cannot be written down', async () => {
+    const world = new World();
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      const first = await incident.until('waiting', waitsForApproval);
+      world.recordsProblem = 'the disk is full';
+      world.commentProblem = 'away';
+      await incident.handle.executeUpdate(messages.resolveUpdate, {
+        args: [{ actor: { person: 'kim', via: 'api' }, reason: 'by hand' }],
+      });
+      await incident.until('resolved', (view) => view.state === 'resolved');
+      await incident.send(incident.alert());
+      const next = await incident.until('a linked incident', (view) => view.incidentId !== first.incidentId);
+      expect(next.predecessorId).toBe(first.incidentId);
+      await incident.until('paged anew', () => world.pages.length >= 4);
+      world.recordsProblem = undefined;
+      await incident.until('the postmortem of the first', () => world.postmortems.includes(false));
+    });
+  });
+
+  it('closes although the ticket system is away when the outcome is to be told', async () => {
+    const world = new World();
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.until('waiting', waitsForApproval);
+      world.commentProblem = 'away';
+      await incident.handle.executeUpdate(messages.resolveUpdate, {
+        args: [{ actor: { person: 'kim', via: 'api' }, reason: 'by hand' }],
+      });
+      await incident.until('closed', (view) => view.state === 'closed');
+      expect(world.pageUpdates).toContain('ml-oncall resolve');
+    });
+  });
+
+  it('gives no traffic back to a template that came while another was being verified', async () => {
+    const world = new World();
+    world.verdicts = ['undecided', 'recovered'];
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      world.whileVerifying = () => {
+        world.running = { ...world.running, revision: 4, templateHash: 'template-shipped-by-somebody' };
+      };
+      await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
+      const view = await incident.until('needs human', (candidate) => candidate.state === 'needs-human');
+      expect(view.milestones.recovered).toBeUndefined();
+      expect(world.breakers.at(-1)?.state).toBe('open');
+      expect(world.breakers.map((breaker) => breaker.state)).not.toContain('closed');
+    });
+  });
+
+  it('does not roll back later what was stopped while the cluster was away', async () => {
+    const world = new World();
+    world.clusterProblem = 'connection refused';
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
+      await incident.until(
+        'rolling back',
+        (view) => view.steps.find((step) => step.id === 'rollback')?.status === 'running',
+      );
+      await incident.handle.executeUpdate(messages.abortUpdate, {
+        args: [{ actor: { person: 'kim', via: 'api' }, reason: 'we do it by hand' }],
+      });
+      await incident.until('stopped', (view) => view.steps.every((step) => step.endedAtMs !== undefined));
+      world.clusterProblem = undefined;
+      await incident.env.sleep(10 * 60_000);
+      expect(world.rollouts).toBe(0);
+      expect((await incident.view()).breaker?.state).toBe('open');
+    });
+  });
+
+  it('does not start a step again while one that follows it waits for people', async () => {
+    const world = new World();
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.until('waiting', waitsForApproval);
+      await expect(
+        incident.handle.executeUpdate(messages.retryStepUpdate, {
+          args: [{ actor: { person: 'kim', via: 'api' }, step: 'snapshot', reason: 'again' }],
+        }),
+      ).rejects.toThrow();
+      expect((await incident.view()).pendingApprovals).toHaveLength(1);
+    });
+  });
+
+  it('keeps what a person said of its outcome', async () => {
+    const world = new World();
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
+      await incident.until('mitigated', (view) => view.state === 'mitigated');
+      await incident.handle.executeUpdate(messages.markFalsePositiveUpdate, {
+        args: [{ actor: { person: 'kim', via: 'api' }, reason: 'the classifier was wrong' }],
+      });
+      expect((await incident.until('closed', (view) => view.state === 'closed')).outcome).toBe(
+        'false-positive',
+      );
+    });
+  });
+
+  it('calls the commander again and again until somebody acknowledges', async () => {
+    const world = new World();
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      const commanderPages = () =>
+        world.pages.filter((page) => page.role === 'commander' && !page.dedupKey.includes('approval'));
+      await incident.until('three calls', () => commanderPages().length >= 3);
+      expect(new Set(commanderPages().map((page) => page.dedupKey)).size).toBe(commanderPages().length);
+      await incident.handle.executeUpdate(messages.acknowledgeUpdate, {
+        args: [{ actor: { person: 'maria', via: 'api' } }],
+      });
+      await incident.until('acknowledged at the vendor', () =>
+        world.pageUpdates.includes('commander acknowledge'),
+      );
+    });
+  });
 });

@@ -78,17 +78,25 @@ export class World {
   previous = revision(1, 'llm:v1');
   verdicts: Verdict['outcome'][] = ['undecided', 'recovered'];
   breakers: Breaker[] = [];
+  /** The Kubernetes API is away when the rollback is due. */
+  clusterProblem: string | undefined;
   projectedBy: string | undefined;
   rollouts = 0;
   rolloutOutcome: 'complete' | 'deadline' = 'complete';
   /** Called by the activity that patches; throws to simulate drift. */
   beforeApply: () => void = () => undefined;
+  /** Called at each look of the verification. */
+  whileVerifying: () => void = () => undefined;
   planVersion = 1;
   pages: { role: string; dedupKey: string }[] = [];
   pageUpdates: string[] = [];
   tickets = 0;
+  /** The records refuse, in a way that no retry policy retries: a rotated password. */
+  recordsProblem: string | undefined;
   /** The ticket system refuses. */
   ticketProblem: string | undefined;
+  /** The ticket system is away when comments are made. */
+  commentProblem: string | undefined;
   comments: string[] = [];
   postmortems: boolean[] = [];
   recorded = new Map<number, string>();
@@ -115,6 +123,7 @@ export class World {
         return { nowMs: Date.now(), scrapeIntervalMs: 1_000 };
       },
       async judgeRecovery() {
+        world.whileVerifying();
         const next = world.verdicts.length > 1 ? world.verdicts.shift() : world.verdicts[0];
         return verdict(next ?? 'undecided');
       },
@@ -155,6 +164,7 @@ export class World {
         return { plan };
       },
       async applyRollback({ plan, decisions }) {
+        if (world.clusterProblem) throw ApplicationFailure.retryable(world.clusterProblem, 'Unavailable');
         world.beforeApply();
         world.rollouts++;
         world.running = { ...plan.to, revision: 3 };
@@ -199,6 +209,7 @@ export class World {
         return { url: 'https://github.example/issues/1', number: 1, created: true };
       },
       async commentTicket({ commentKey }) {
+        if (world.commentProblem) throw ApplicationFailure.retryable(world.commentProblem, 'Unavailable');
         world.comments.push(commentKey);
         return { url: 'https://github.example/issues/1#c' };
       },
@@ -209,13 +220,16 @@ export class World {
         return {};
       },
       async openRecord() {
+        if (world.recordsProblem) throw ApplicationFailure.nonRetryable(world.recordsProblem, 'Unauthorized');
         return {};
       },
       async appendRecord({ entries }) {
+        if (world.recordsProblem) throw ApplicationFailure.nonRetryable(world.recordsProblem, 'Unauthorized');
         for (const entry of entries) world.recorded.set(entry.seq, entry.text);
         return { lastSeq: entries.at(-1)?.seq ?? 0 };
       },
       async writePostmortem({ draft }) {
+        if (world.recordsProblem) throw ApplicationFailure.nonRetryable(world.recordsProblem, 'Unauthorized');
         world.postmortems.push(draft);
         return { actionItems: [], sha256: 'x' };
       },

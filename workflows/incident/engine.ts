@@ -29,16 +29,17 @@ export class Engine {
 
   /** Starts steps as they become ready, until the incident is resolved, aborted or drained. */
   async drive(): Promise<void> {
+    const { data, input } = this.incident;
     while (!this.stopped()) {
-      for (const step of this.incident.input.runbook.steps) {
+      if (data.resetting) await this.startRound();
+      for (const step of input.runbook.steps) {
         if (this.isReady(step)) this.start(step);
       }
       await condition(
-        () => this.stopped() || this.incident.input.runbook.steps.some((step) => this.isReady(step)),
+        () => this.stopped() || data.resetting || input.runbook.steps.some((step) => this.isReady(step)),
       );
     }
-    if (!this.draining) for (const scope of this.active.values()) scope.cancel();
-    await condition(() => this.active.size === 0);
+    await this.letGo();
     if (!this.draining) this.skipTheRest();
   }
 
@@ -50,9 +51,20 @@ export class Engine {
     });
   }
 
+  /** Waits are interrupted at once, activities under way included: the next run makes them again. */
   async drain(): Promise<void> {
     this.draining = true;
+    await this.letGo();
+  }
+
+  private async letGo(): Promise<void> {
+    for (const scope of this.active.values()) scope.cancel();
     await condition(() => this.active.size === 0);
+  }
+
+  private async startRound(): Promise<void> {
+    await this.letGo();
+    this.incident.resetSteps();
   }
 
   /** Stops one step's wait or work (a human skips it). */
@@ -264,6 +276,8 @@ export class Engine {
 
   private fail(plan: StepPlan, step: StepData, error: unknown): void {
     if (ENDED.has(step.status)) return;
+    // Interrupted to be made again: by the next run, or in the next round.
+    if (isCancellation(error) && (this.draining || this.incident.data.resetting)) return;
     const nowMs = this.services.nowMs();
     const cancelledByUs = isCancellation(error) && this.stopped();
     if (cancelledByUs) {

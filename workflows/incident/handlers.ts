@@ -95,7 +95,15 @@ export function registerHandlers(
 
   setHandler(describeQuery, () => incident.view());
   setHandler(alertsReceivedSignal, (alerts) => void inbox.alerts.push(alerts));
-  setHandler(targetReplySignal, (reply) => void incident.data.replies.push(reply));
+  setHandler(targetReplySignal, (reply) => {
+    if (incident.data.awaited.includes(reply.commandId)) incident.data.replies.push(reply);
+    else if (reply.ok && reply.result.kind !== 'done') {
+      incident.record('step', 'The target answered a command that nobody waits for any more', now(), {
+        commandId: reply.commandId,
+        result: reply.result.kind,
+      });
+    }
+  });
   setHandler(pageReportedSignal, (report) => incident.receivePageReport(report, now()));
   setHandler(targetNewsSignal, (news) => {
     incident.data.breaker = news.breaker;
@@ -180,6 +188,11 @@ export function registerHandlers(
         if (status === undefined) refuse(`there is no step ${step}`);
         if (!['failed', 'rejected', 'skipped', 'succeeded'].includes(status))
           refuse(`step ${step} is ${status}: only ended steps are retried`);
+        const busy = [...incident.dependentsOf(step)].find((id) =>
+          ['running', 'awaiting-approval'].includes(incident.step(id)?.status ?? ''),
+        );
+        if (busy !== undefined)
+          refuse(`step ${busy} follows it and is under way: wait for it, or skip it first`);
       },
     },
   );

@@ -3,10 +3,13 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   ApplicationFailure,
+  CancellationScope,
   condition,
   executeChild,
   getExternalWorkflowHandle,
+  isCancellation,
   ParentClosePolicy,
+  sleep,
   startChild,
 } from '@temporalio/workflow';
 import type { Evaluation } from '../../activities/contract.ts';
@@ -19,6 +22,7 @@ import { targetKey } from '../../domain/target.ts';
 import type { TargetAction, TargetResult } from '../../domain/target-command.ts';
 import { type StepContext, StepFailure } from '../../runbooks/steps/context.ts';
 import { clusterActivities, clusterWaits, records, signaling, vendors } from '../activities.ts';
+import { readFailure } from '../failure.ts';
 import { pagingWorkflowId } from '../ids.ts';
 import { PAGING_WORKFLOW, pageRequestedSignal, VERIFICATION_WORKFLOW } from '../messages.ts';
 import type { paging } from '../paging/workflow.ts';
@@ -30,6 +34,8 @@ export const COMMANDER_ROLE = 'commander';
 /** Around a waiting activity's own deadline. */
 const WAIT_MARGIN_MS = 30_000;
 const HARM_RATE_METRIC = 'harmRate';
+/** After a refusal that only people can mend. */
+const READ_AGAIN_AFTER_MS = 30_000;
 
 const ENDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have', 'failed', 'rejected', 'skipped']);
 
@@ -51,15 +57,30 @@ export class IncidentServices {
     throw new StepFailure('InvalidInput', `the alert names no usable target: ${target.reason}`);
   }
 
-  /** Reads the target once; everything that changes it, or is measured on it, waits for that. */
+  /** Reads the target, however long it takes: everything that changes it, or is measured on it, waits for that. */
   async loadFacts(): Promise<void> {
     if (this.incident.data.facts || !this.incident.input.target.ok) return;
     const { target } = this.incident.input.target;
-    const facts = await clusterActivities(target.cluster).readTarget({ target });
-    this.incident.data.facts = facts;
-    if (!facts.exists)
-      this.incident.needHuman(`${targetKey(target)} does not exist in the cluster`, this.nowMs());
-    this.incident.touch();
+    const problems = new Set<string>();
+    for (;;) {
+      try {
+        const facts = await clusterActivities(target.cluster).readTarget({ target });
+        this.incident.data.facts = facts;
+        for (const reason of problems) this.incident.settle({ reason });
+        if (!facts.exists) {
+          this.incident.needHuman(`${targetKey(target)} does not exist in the cluster`, this.nowMs());
+        }
+        this.incident.touch();
+        return;
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        // Missing rights and the like are mended by people: then it goes on by itself.
+        const reason = `the target could not be read: ${readFailure(error).message}`;
+        problems.add(reason);
+        this.incident.needHuman(reason, this.nowMs());
+        await sleep(READ_AGAIN_AFTER_MS);
+      }
+    }
   }
 
   async facts(): Promise<TargetFacts> {
@@ -125,12 +146,20 @@ export class IncidentServices {
     const { data } = this.incident;
     const target = this.target();
     const id = `${data.incidentId}.${data.round}.${step?.id ?? 'incident'}.${tries}.${++data.commandCount}.${action.kind}`;
-    await signaling.commandTarget({
-      target,
-      command: { id, target, incidentId: data.incidentId, replyTo: data.workflowId, action },
-    });
     const answer = () => data.replies.find((reply) => reply.commandId === id);
-    await condition(() => answer() !== undefined);
+    data.awaited.push(id);
+    try {
+      await signaling.commandTarget({
+        target,
+        command: { id, target, incidentId: data.incidentId, replyTo: data.workflowId, action },
+      });
+      await condition(() => answer() !== undefined);
+    } catch (error) {
+      if (isCancellation(error)) this.withdraw(id, action);
+      throw error;
+    } finally {
+      data.awaited = data.awaited.filter((other) => other !== id);
+    }
     const reply = answer();
     data.replies = data.replies.filter((other) => other.commandId !== id);
     if (!reply) throw new StepFailure('Unavailable', 'the target did not answer');
@@ -140,6 +169,27 @@ export class IncidentServices {
       this.incident.touch();
     }
     return reply.result;
+  }
+
+  /**
+   * A command whose step was stopped, skipped or timed out must not be carried out later. A diversion is left: stopping
+   * never makes things less contained.
+   */
+  private withdraw(commandId: string, { kind }: TargetAction): void {
+    if (kind === 'divert' || kind === 'release' || kind === 'withdraw') return;
+    const { data } = this.incident;
+    const target = this.target();
+    CancellationScope.nonCancellable(() =>
+      signaling.commandTarget({
+        target,
+        command: {
+          id: `${commandId}.withdraw`,
+          target,
+          incidentId: data.incidentId,
+          action: { kind: 'withdraw', commandId },
+        },
+      }),
+    ).catch(() => undefined);
   }
 
   /** Lets go of the target; nobody waits for the answer. */
@@ -161,9 +211,20 @@ export class IncidentServices {
   /** Pages one after another: the second must find the paging workflow that the first starts. */
   private paging: Promise<void> = Promise.resolve();
 
+  /** Pages on their way to the paging workflow: a run does not end before they are there. */
+  pagesUnderWay = 0;
+
   requestPage(request: PageRequest): Promise<void> {
-    const sent = this.paging.then(() => this.sendPageRequest(request));
-    this.paging = sent.catch(() => undefined);
+    this.pagesUnderWay++;
+    // Whoever asked may be stopped meanwhile; somebody is needed all the same.
+    const sent = this.paging.then(() =>
+      CancellationScope.nonCancellable(() => this.sendPageRequest(request)),
+    );
+    this.paging = sent
+      .catch(() => undefined)
+      .then(() => {
+        this.pagesUnderWay--;
+      });
     return sent;
   }
 
@@ -226,6 +287,11 @@ export class IncidentServices {
       view: () => incident.view(),
       target: () => services.target(),
       facts: () => services.facts(),
+      async factsWithin(timeoutMs) {
+        await condition(() => data.facts !== undefined, timeoutMs);
+        return data.facts;
+      },
+      round: data.round,
       outputsOf: (id) => incident.step(id)?.outputs,
       async stepEnded(id) {
         await condition(() => ENDED.has(incident.step(id)?.status ?? 'skipped'));
@@ -240,8 +306,11 @@ export class IncidentServices {
       command: (action) => services.command(plan, tries, action),
       async page(request) {
         const dedupKey = incident.roundDedupKey;
-        await services.requestPage({ ...request, id: `${data.round}.${plan.id}.${tries}`, dedupKey });
-        await condition(() => request.roles.every((role) => data.pages.some((page) => page.role === role)));
+        const id = `${data.round}.${plan.id}.${tries}`;
+        const accepted = (role: string) =>
+          data.pages.some((page) => page.requestId === id && page.role === role);
+        await services.requestPage({ ...request, id, dedupKey });
+        await condition(() => request.roles.every(accepted));
       },
       async verify(request) {
         return executeChild<typeof verification>(VERIFICATION_WORKFLOW, {

@@ -28,8 +28,12 @@ export interface IncidentInput {
   mode: Mode;
   /** Carried over continue-as-new. */
   data?: IncidentData;
-  /** The incident that this one follows, with the alerts that opened it. */
-  reopened?: { predecessorId: string; alerts: AlertsReceived[] };
+  /** The incident that this one follows, with the alerts that opened it, and what that one had not written down yet. */
+  reopened?: {
+    predecessorId: string;
+    alerts: AlertsReceived[];
+    unfinished?: { view: IncidentView; entries: TimelineEntry[]; postmortem: boolean };
+  };
 }
 
 export interface StepData extends StepState {
@@ -63,7 +67,7 @@ export interface IncidentData {
   round: number;
   steps: StepData[];
   breaker?: Breaker;
-  pages: IncidentView['pages'];
+  pages: (IncidentView['pages'][number] & { requestId: string })[];
   pageProblems: string[];
   pagingStarted: boolean;
   commander?: string;
@@ -76,8 +80,12 @@ export interface IncidentData {
   /** Timeline entries that the records have. */
   recordedSeq: number;
   chatMessage?: ChatMessageRef;
+  /** Commands whose answers somebody waits for; other answers are told on the timeline and dropped. */
+  awaited: string[];
   /** Answers of the target's actor that nobody has read yet. */
   replies: TargetReply[];
+  /** A new round begins once the engine has let go of the steps of the last one. */
+  resetting: boolean;
   commandCount: number;
   aborted?: string;
   resolvedBy?: { person: string; reason: string };
@@ -89,6 +97,10 @@ export interface IncidentData {
 const VIEW_TIMELINE_ENTRIES = 500;
 /** Alerts in the view; a group can hold thousands. */
 const VIEW_ALERTS = 100;
+/** An alert's summary and name as they are kept; the alert itself is in Alertmanager. */
+const MAX_SUMMARY_LENGTH = 300;
+/** Characters of an alert's labels that are kept: 2,000 alerts must fit into a workflow's input (2 MB). */
+const MAX_LABELS_LENGTH = 600;
 /** Different alerts remembered by one incident. */
 const MAX_ALERTS = 2_000;
 
@@ -99,6 +111,18 @@ const MILESTONES_OF: Record<string, Milestone[]> = {
   verify: ['recovered', 'mitigated'],
   restore: ['restored', 'mitigated'],
 };
+
+/** The first labels that fit: what is dropped is not needed, since target and correlation were resolved before. */
+function boundedLabels(labels: Record<string, string>): Record<string, string> {
+  const kept: Record<string, string> = {};
+  let left = MAX_LABELS_LENGTH;
+  for (const [name, value] of Object.entries(labels)) {
+    left -= name.length + value.length;
+    if (left < 0) continue;
+    kept[name] = value;
+  }
+  return kept;
+}
 
 function freshStep(step: StepPlan): StepData {
   return { id: step.id, uses: step.uses, status: 'pending', approvals: [], tries: 0 };
@@ -139,7 +163,9 @@ export class Incident {
       humanNeeded: [],
       timeline: [],
       recordedSeq: 0,
+      awaited: [],
       replies: [],
+      resetting: false,
       commandCount: 0,
       toldQuiet: false,
     });
@@ -209,13 +235,10 @@ export class Incident {
     if (milestones[milestone] !== undefined) return;
     milestones[milestone] = atMs;
     this.record('milestone', milestone, atMs);
-    if (
-      milestone !== 'mitigated' &&
-      milestones.recovered !== undefined &&
-      milestones.restored !== undefined
-    ) {
-      this.reach('mitigated', Math.max(milestones.recovered, milestones.restored));
+    const { recovered, restored, mitigated } = milestones;
+    if (mitigated === undefined && recovered !== undefined && restored !== undefined) {
       this.data.outcome = 'recovered';
+      this.reach('mitigated', Math.max(recovered, restored));
     }
   }
 
@@ -247,15 +270,21 @@ export class Incident {
       const known = data.alerts.find((entry) => entry.fingerprint === alert.fingerprint);
       if (!known) {
         if (data.alerts.length >= MAX_ALERTS) {
-          data.truncatedAlerts++;
-          continue;
+          // The oldest resolved one makes room: what fires is never forgotten for what does not.
+          const resolved = data.alerts.findIndex((entry) => entry.status === 'resolved');
+          if (resolved < 0) {
+            data.truncatedAlerts++;
+            changed = true;
+            continue;
+          }
+          data.alerts.splice(resolved, 1);
         }
         const entry: AlertRecord = {
           fingerprint: alert.fingerprint,
           status: alert.status,
-          alertname: alert.labels.alertname ?? 'unnamed alert',
-          labels: alert.labels,
-          summary: alert.annotations.summary ?? '',
+          alertname: (alert.labels.alertname ?? 'unnamed alert').slice(0, MAX_SUMMARY_LENGTH),
+          labels: boundedLabels(alert.labels),
+          summary: (alert.annotations.summary ?? '').slice(0, MAX_SUMMARY_LENGTH),
           startsAt: alert.startsAt,
           firstReceivedAtMs: received.receivedAtMs,
           lastReceivedAtMs: received.receivedAtMs,
@@ -315,16 +344,49 @@ export class Incident {
     data.acknowledgedBy = undefined;
     data.outcome = undefined;
     data.pages = [];
-    data.steps = data.steps.map((step) => {
-      const plan = this.plan(step.id);
-      return plan && !KEPT_IN_NEXT_ROUND.has(step.uses) ? { ...freshStep(plan), tries: step.tries } : step;
-    });
+    data.resetting = true;
     this.record('alert', `A new alert fired after mitigation: round ${data.round} starts`, nowMs);
+  }
+
+  /** Second half of a new round, once no step is active: steps go back to pending, in place. */
+  resetSteps(): void {
+    this.data.resetting = false;
+    for (const step of this.data.steps) {
+      const plan = this.plan(step.id);
+      if (plan && !KEPT_IN_NEXT_ROUND.has(step.uses)) this.renew(step, plan);
+    }
+    this.touch();
+  }
+
+  private renew(step: StepData, plan: StepPlan, chosenRevision?: number): void {
+    Object.assign(step, {
+      ...freshStep(plan),
+      tries: step.tries,
+      startedAtMs: undefined,
+      endedAtMs: undefined,
+      reason: undefined,
+      outputs: undefined,
+      prepared: undefined,
+      asked: undefined,
+      rejection: undefined,
+      chosenRevision,
+    });
+  }
+
+  /** The steps that follow a step, directly or not, without those that run always. */
+  dependentsOf(id: string): Set<string> {
+    const found = new Set([id]);
+    for (const step of this.input.runbook.steps) {
+      if (!step.always && step.needs.some((need) => found.has(need))) found.add(step.id);
+    }
+    found.delete(id);
+    return found;
   }
 
   receivePageReport(report: PageReport, nowMs: number): void {
     if (report.accepted) {
       this.data.pages.push({
+        requestId: report.requestId,
         role: report.role,
         channel: report.accepted.channel,
         acceptedAtMs: report.accepted.atMs,
@@ -383,25 +445,11 @@ export class Incident {
 
   /** Puts a step, and what follows it, back to pending; `always` steps keep what they have written. */
   retry(id: string, person: string, reason: string, toRevision: number | undefined, nowMs: number): void {
-    const again = new Set([id]);
-    for (const step of this.input.runbook.steps) {
-      if (!step.always && step.needs.some((need) => again.has(need))) again.add(step.id);
-    }
+    const again = new Set([id, ...this.dependentsOf(id)]);
     for (const step of this.data.steps) {
       const plan = this.plan(step.id);
       if (!plan || !again.has(step.id)) continue;
-      Object.assign(step, {
-        ...freshStep(plan),
-        tries: step.tries,
-        startedAtMs: undefined,
-        endedAtMs: undefined,
-        reason: undefined,
-        outputs: undefined,
-        prepared: undefined,
-        asked: undefined,
-        rejection: undefined,
-        chosenRevision: step.id === id ? toRevision : undefined,
-      });
+      this.renew(step, plan, step.id === id ? toRevision : undefined);
       for (const milestone of MILESTONES_OF[step.uses] ?? []) delete this.data.milestones[milestone];
     }
     this.settle({ steps: again });
@@ -487,7 +535,7 @@ export class Incident {
         reason: data.breaker.reason,
         fallback: data.breaker.fallback,
       },
-      pages: data.pages,
+      pages: data.pages.map(({ role, channel, acceptedAtMs }) => ({ role, channel, acceptedAtMs })),
       commander: data.commander,
       acknowledgedBy: data.acknowledgedBy,
       ticketUrl: data.evidence.ticketUrl,

@@ -7,6 +7,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -30,10 +31,22 @@ const FACTS_WARNING_MS = 60_000;
 const CHAT_PAUSE_MS = 1_500;
 /** Alert names are untrusted and can be long; Temporal limits a search attribute to 2 KB. */
 const MAX_ATTRIBUTE_LENGTH = 200;
+/** After a refusal that only people can mend. */
+const TRY_AGAIN_AFTER_MS = 30_000;
+/** A step that is being ended (taking a share away, say) gets this long before the postmortem is written without it. */
+const STEPS_END_WITHIN_MS = 60_000;
+/** Signals of one run before it starts anew: well below the server's 10,000. */
+const MAX_SIGNALS_PER_RUN = 2_000;
 /** Entries of the timeline in one record write: far below Temporal's payload limit. */
 const RECORD_BATCH = 100;
 
-/** One incident: runs the plan, keeps the timeline, takes the messages; lingers for `quietFor` after closing. */
+interface Background {
+  scope: CancellationScope;
+  /** Resolves when the work has ended, however it ended. */
+  ended: Promise<void>;
+}
+
+/** One incident: runs the plan, keeps the timeline, takes the messages; lingers for `quietFor` after its end. */
 export async function incident(input: IncidentInput): Promise<void> {
   const info = workflowInfo();
   const state = input.data
@@ -85,43 +98,56 @@ class IncidentRun {
       state.reach('triggered', arrivedMs);
       if (!this.input.target.ok) state.needHuman(`no usable target: ${this.input.target.reason}`, nowMs);
     }
-    const loops = [this.keepAlerts(), this.keepRecords(), this.keepChat(), this.keepSearchAttributes()];
-    const reading = this.detached(() => this.readTarget());
-    const watching = this.detached(() => this.watchSeverity());
-    await condition(() => this.severityJudged || this.ending, SEVERITY_WAIT_MS);
+    const background = [
+      this.detached(() => this.keepRecords()),
+      this.detached(() => this.keepChat()),
+      this.detached(() => this.readTarget()),
+      this.detached(() => this.watchSeverity()),
+      this.detached(() => this.finishPredecessor()),
+    ];
+    const loops = [this.keepAlerts(), this.keepSearchAttributes()];
+    await condition(() => this.severityJudged, SEVERITY_WAIT_MS);
 
     const driving = engine.drive();
     const resolving = this.resolve();
-    await condition(() => this.data.milestones.resolved !== undefined || this.wantsRestart());
+    await condition(() => this.data.milestones.resolved !== undefined || this.mayRestart());
     if (this.data.milestones.resolved === undefined) {
       this.ending = true;
       await engine.drain();
-      await this.restart([...loops, driving, resolving], [reading, watching], {
+      await Promise.all([driving, resolving, ...loops]);
+      const { reopened } = this.input;
+      await this.restart(background, {
         ...this.input,
-        reopened: undefined,
+        reopened: reopened && !this.predecessorFinished ? { ...reopened, alerts: [] } : undefined,
         data: this.data,
       });
     }
-    await Promise.all([driving, resolving]);
-    if (this.data.milestones.closed === undefined) await this.close();
 
+    // From here on nothing may keep new alerts from being looked at: what is left to do goes on beside.
+    background.push(this.detached(() => this.close([driving, resolving])));
     const reopened = await this.linger();
     this.ending = true;
-    if (reopened.length > 0) {
-      await this.restart(loops, [reading, watching], {
+    await Promise.all(loops);
+    const alerts = [...reopened, ...this.firingIn(this.inbox.alerts)];
+    if (alerts.length > 0) {
+      // A linked incident. What this one could not write down yet, the next run does.
+      const entries = this.data.timeline.filter((entry) => entry.seq > this.data.recordedSeq);
+      const postmortem = this.data.milestones.closed === undefined;
+      const unfinished =
+        entries.length > 0 || postmortem ? { view: state.view(), entries, postmortem } : undefined;
+      await this.restart(background, {
         ...this.input,
         data: undefined,
-        reopened: { predecessorId: this.data.incidentId, alerts: reopened },
+        reopened: { predecessorId: this.data.incidentId, alerts, unfinished },
       });
     }
-    reading.cancel();
-    watching.cancel();
-    await Promise.all(loops);
+    for (const task of background) task.scope.cancel();
+    await Promise.all(background.map((task) => task.ended));
     await condition(allHandlersFinished);
-    // What arrived while the loops ended opens a new, linked incident: no answered alert is lost.
+    // What arrived while the last of it ended opens a linked incident too: no answered alert is lost.
     const late = this.firingIn(this.inbox.alerts);
     if (late.length > 0) {
-      await continueAsNew<typeof incident>({
+      await this.restart([], {
         ...this.input,
         data: undefined,
         reopened: { predecessorId: this.data.incidentId, alerts: late },
@@ -129,39 +155,56 @@ class IncidentRun {
     }
   }
 
-  /** Ends loops without losing a message, then goes on in a new run. */
-  private async restart(
-    loops: Promise<void>[],
-    scopes: CancellationScope[],
-    next: IncidentInput,
-  ): Promise<never> {
-    for (const scope of scopes) scope.cancel();
-    await Promise.all(loops);
-    await condition(allHandlersFinished);
+  /** Goes on in a new run. Messages that are in the inbox by then go along. */
+  private async restart(background: Background[], next: IncidentInput): Promise<never> {
+    for (const task of background) task.scope.cancel();
     if (next.data) this.takeAlerts();
-    else next.reopened?.alerts.push(...this.inbox.alerts);
     return continueAsNew<typeof incident>(next);
   }
 
-  private wantsRestart(): boolean {
-    return workflowInfo().continueAsNewSuggested && this.engine.restartable && this.data.replies.length === 0;
+  /** The server suggests it, and nothing is under way that could not be begun again from state. */
+  private mayRestart(): boolean {
+    return (
+      (workflowInfo().continueAsNewSuggested || this.signals >= MAX_SIGNALS_PER_RUN) &&
+      this.engine.restartable &&
+      !this.data.resetting &&
+      this.data.awaited.length === 0 &&
+      this.services.pagesUnderWay === 0 &&
+      allHandlersFinished()
+    );
   }
 
-  private detached(work: () => Promise<void>): CancellationScope {
+  private detached(work: () => Promise<void>): Background {
     const scope = new CancellationScope();
-    scope.run(work).catch((error: unknown) => {
-      if (!isCancellation(error))
-        log.warn('a background task of the incident ended', { problem: readFailure(error).message });
+    const ended = scope.run(work).catch((error: unknown) => {
+      if (isCancellation(error)) return;
+      log.error('a background task of the incident ended', { problem: readFailure(error).message });
     });
-    return scope;
+    return { scope, ended };
+  }
+
+  /** Runs work until it succeeds: after a refusal that only people can mend, too. */
+  private async untilDone<T>(what: string, work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        log.warn(`${what} did not succeed; it is tried again`, { problem: readFailure(error).message });
+        await sleep(TRY_AGAIN_AFTER_MS);
+      }
+    }
   }
 
   // --- alerts ---
+
+  private signals = 0;
 
   private takeAlerts(): void {
     while (this.inbox.alerts.length > 0) {
       const alerts = this.inbox.alerts.shift();
       if (!alerts) continue;
+      this.signals++;
       const anew = this.state.receiveAlerts(alerts, this.services.nowMs());
       if (
         anew.length > 0 &&
@@ -188,20 +231,15 @@ class IncidentRun {
   private severityJudged = false;
 
   private async readTarget(): Promise<void> {
-    const warned = this.services.loadFacts().catch((error: unknown) => {
-      if (isCancellation(error)) throw error;
-      this.state.needHuman(
-        `the target could not be read: ${readFailure(error).message}`,
-        this.services.nowMs(),
-      );
-    });
-    if (!(await condition(() => this.data.facts !== undefined || !this.input.target.ok, FACTS_WARNING_MS))) {
+    if (!this.input.target.ok) return;
+    const reading = this.services.loadFacts();
+    if (!(await condition(() => this.data.facts !== undefined, FACTS_WARNING_MS))) {
       const reason = 'the target could not be read for a minute: is the worker of its cluster running?';
       this.state.needHuman(reason, this.services.nowMs());
-      await warned;
+      await reading;
       this.state.settle({ reason });
     }
-    await warned;
+    await reading;
   }
 
   private async watchSeverity(): Promise<void> {
@@ -211,11 +249,16 @@ class IncidentRun {
       return;
     }
     let first = this.data.timeline.every((entry) => !entry.text.startsWith('Severity '));
-    while (this.data.milestones.mitigated === undefined && this.data.milestones.resolved === undefined) {
+    const { data } = this;
+    while (data.milestones.resolved === undefined) {
       await this.services.judgeSeverity(first);
       first = false;
       this.severityJudged = true;
-      await condition(() => this.data.milestones.resolved !== undefined, this.input.runbook.watchEveryMs);
+      await condition(() => data.milestones.resolved !== undefined, this.input.runbook.watchEveryMs);
+      // Mitigated: nothing to judge, until an alert fires anew.
+      await condition(
+        () => data.milestones.mitigated === undefined || data.milestones.resolved !== undefined,
+      );
     }
   }
 
@@ -232,7 +275,9 @@ class IncidentRun {
     const byPerson = () => data.resolvedBy !== undefined;
     // In observe mode people act elsewhere: the alert's end ends the incident too, and says nothing about recovery.
     const observed = () =>
+      this.input.target.ok &&
       this.state.mode === 'observe' &&
+      data.humanNeeded.length === 0 &&
       this.state.firing.length === 0 &&
       data.steps.every((step) => step.endedAtMs !== undefined || step.status === 'watching');
     const over = () => quiet() || observed();
@@ -252,45 +297,70 @@ class IncidentRun {
     }
   }
 
-  /** The last words: final postmortem, pages and ticket closed, the target let go. */
-  private async close(): Promise<void> {
+  /**
+   * The last words: pages end and the target is let go at once; the postmortem closes the incident; the ticket is told.
+   * @param before what has to end first, so that the postmortem is about all of it.
+   */
+  private async close(before: Promise<void>[]): Promise<void> {
     const { data, state, services } = this;
-    const ticketStep = data.steps.find((step) => step.uses === 'ticket');
-    const written = await records.writePostmortem({
-      view: state.view(),
-      draft: false,
-      atMs: services.nowMs(),
-    });
-    data.evidence.actionItems = written.actionItems;
-    state.record(
-      'evidence',
-      `Postmortem written with ${written.actionItems.length} action items`,
-      services.nowMs(),
-      { sha256: written.sha256 },
-    );
+    await condition(() => services.pagesUnderWay === 0);
     if (data.pagingStarted) {
       await getExternalWorkflowHandle(pagingWorkflowId(data.incidentId))
         .signal(pagesResolvedSignal)
         .catch(() => undefined);
     }
+    await Promise.race([Promise.all(before), sleep(STEPS_END_WITHIN_MS)]);
     await services.release();
-    state.reach('closed', services.nowMs());
-    const number = ticketStep?.outputs?.number;
-    if (typeof number !== 'number') return;
-    const commented = vendors.commentTicket({
-      number,
-      incidentId: data.incidentId,
-      commentKey: 'outcome',
-      bodyMarkdown: renderOutcome(state.view()),
-    });
-    // The ticket's vendor must not keep the incident from being closed.
-    await CancellationScope.withTimeout(this.input.runbook.quietForMs, () => commented).catch(
-      (error: unknown) => {
-        state.record('evidence', 'The outcome could not be added to the ticket', services.nowMs(), {
-          problem: readFailure(error).message,
-        });
+    const written = await this.untilDone('the postmortem', () =>
+      records.writePostmortem({ view: state.view(), draft: false, atMs: services.nowMs() }),
+    );
+    data.evidence.actionItems = written.actionItems;
+    state.record(
+      'evidence',
+      `Postmortem written with ${written.actionItems.length} action items`,
+      services.nowMs(),
+      {
+        sha256: written.sha256,
       },
     );
+    state.reach('closed', services.nowMs());
+    const number = data.steps.find((step) => step.uses === 'ticket')?.outputs?.number;
+    if (typeof number !== 'number') return;
+    try {
+      await CancellationScope.withTimeout(this.input.runbook.quietForMs, () =>
+        vendors.commentTicket({
+          number,
+          incidentId: data.incidentId,
+          commentKey: 'outcome',
+          bodyMarkdown: renderOutcome(state.view()),
+        }),
+      );
+    } catch (error) {
+      if (isCancellation(error) && this.ending) throw error;
+      state.record('evidence', 'The outcome could not be added to the ticket', services.nowMs(), {
+        problem: readFailure(error).message,
+      });
+    }
+  }
+
+  /** What the incident before this one, in the same workflow, could not write down before it had to make room. */
+  private predecessorFinished = false;
+
+  private async finishPredecessor(): Promise<void> {
+    const unfinished = this.input.reopened?.unfinished;
+    if (!unfinished) return;
+    const { view, entries, postmortem } = unfinished;
+    if (entries.length > 0) {
+      await this.untilDone('the record of the incident before', () =>
+        records.appendRecord({ incidentId: view.incidentId, view, entries }),
+      );
+    }
+    if (postmortem) {
+      await this.untilDone('the postmortem of the incident before', () =>
+        records.writePostmortem({ view, draft: false, atMs: this.services.nowMs() }),
+      );
+    }
+    this.predecessorFinished = true;
   }
 
   private firingIn(received: AlertsReceived[]): AlertsReceived[] {
@@ -304,19 +374,28 @@ class IncidentRun {
    */
   private async linger(): Promise<AlertsReceived[]> {
     const { data, state } = this;
-    const untilMs = (data.milestones.closed ?? this.services.nowMs()) + this.input.runbook.quietForMs;
+    const resolvedMs = data.milestones.resolved ?? this.services.nowMs();
+    const untilMs = resolvedMs + this.input.runbook.quietForMs;
+    const finished = () =>
+      data.milestones.closed !== undefined && data.recordedSeq >= (data.timeline.at(-1)?.seq ?? 0);
     for (;;) {
       const leftMs = untilMs - this.services.nowMs();
-      if (leftMs <= 0 || !(await condition(() => this.inbox.alerts.length > 0, leftMs))) return [];
+      const arrived = () => this.inbox.alerts.length > 0;
+      if (leftMs > 0) await condition(arrived, leftMs);
+      // Time is over, but something is still to be written down: it stays, and goes on looking at what arrives.
+      else await condition(() => arrived() || finished());
       const received = this.inbox.alerts.shift();
-      if (!received) continue;
+      if (!received) {
+        if (this.services.nowMs() >= untilMs && finished()) return [];
+        continue;
+      }
       const anew = state.receiveAlerts(received, this.services.nowMs());
       if (anew.length > 0) return [received, ...this.inbox.alerts.splice(0)];
       if (!data.toldQuiet && received.alerts.some((alert) => alert.status === 'firing')) {
         data.toldQuiet = true;
         state.record(
           'alert',
-          'An alert of this incident is still firing after it was closed; repeats are only counted',
+          'An alert of this incident is still firing after it was resolved; repeats are only counted',
           this.services.nowMs(),
         );
       }
@@ -330,11 +409,9 @@ class IncidentRun {
     const { data, state } = this;
     const behind = () => (data.timeline.at(-1)?.seq ?? 0) > data.recordedSeq;
     if (data.recordedSeq === 0) {
-      const opened = await records.openRecord({
-        incidentId: data.incidentId,
-        workflowId: data.workflowId,
-        view: state.view(),
-      });
+      const opened = await this.untilDone('opening the record', () =>
+        records.openRecord({ incidentId: data.incidentId, workflowId: data.workflowId, view: state.view() }),
+      );
       data.predecessorId ??= opened.predecessorId;
     }
     for (;;) {
@@ -342,7 +419,9 @@ class IncidentRun {
       if (!behind()) return;
       const entries = data.timeline.filter((entry) => entry.seq > data.recordedSeq).slice(0, RECORD_BATCH);
       const view = { ...state.view(), timeline: entries };
-      await records.appendRecord({ incidentId: data.incidentId, view, entries });
+      await this.untilDone('the record', () =>
+        records.appendRecord({ incidentId: data.incidentId, view, entries }),
+      );
       data.recordedSeq = entries.at(-1)?.seq ?? data.recordedSeq;
     }
   }

@@ -32,11 +32,14 @@ interface PagingState {
   seen: string[];
   /** Everyone who was asked for. A vendor may have taken a page whose answer was lost, so all are told of the end. */
   asked: { role: string; dedupKey: string }[];
-  escalations: { request: PageRequest; atMs: number }[];
+  /** Levels that follow when nobody acknowledges; the last one is called again and again. */
+  escalations: { request: PageRequest; atMs: number; times: number }[];
 }
 
 /** Requests remembered for deduplication; an incident sends a handful. */
 const REMEMBERED_REQUESTS = 500;
+/** Somebody who does not answer this many calls will not answer the next: at 5 minutes each, 5 hours. */
+const MAX_ESCALATIONS = 60;
 
 /**
  * Reaches people: sends each role's page until a channel accepts, escalates when nobody acknowledges, passes
@@ -103,7 +106,7 @@ export async function paging(input: PagingInput): Promise<void> {
     acknowledged = false;
     for (const role of request.roles) void sendRole(request, role, 0);
     if (request.escalate && request.escalate.to.length > 0) {
-      state.escalations.push({ request, atMs: Date.now() + request.escalate.afterMs });
+      state.escalations.push({ request, atMs: Date.now() + request.escalate.afterMs, times: 0 });
     }
   };
 
@@ -129,9 +132,18 @@ export async function paging(input: PagingInput): Promise<void> {
     const due = state.escalations.filter((entry) => entry.atMs <= Date.now());
     state.escalations = state.escalations.filter((entry) => entry.atMs > Date.now());
     if (!acknowledged) {
-      for (const { request } of due) {
-        for (const role of request.escalate?.to ?? [])
-          void sendRole({ ...request, title: `Not acknowledged: ${request.title}` }, role, 1);
+      for (const { request, times } of due) {
+        // A key of its own each time: a vendor that dedupes would wake nobody again.
+        const again = {
+          ...request,
+          title: `Not acknowledged: ${request.title}`,
+          dedupKey: times === 0 ? request.dedupKey : `${request.dedupKey}-again-${times}`,
+        };
+        for (const role of request.escalate?.to ?? []) void sendRole(again, role, times + 1);
+        if (times + 1 < MAX_ESCALATIONS) {
+          const afterMs = request.escalate?.afterMs ?? 0;
+          state.escalations.push({ request, atMs: Date.now() + afterMs, times: times + 1 });
+        }
       }
     }
     if (workflowInfo().continueAsNewSuggested && sending === 0 && queue.length === 0) {

@@ -39,6 +39,9 @@ export async function execute(state: TargetState, command: TargetCommand): Promi
       return rollBack(state, command, action);
     case 'record-verdict':
       return recordVerdict(state, command, action);
+    case 'withdraw':
+      // Taken by the state as it arrives; it never gets into a lane.
+      return { kind: 'done' };
   }
 }
 
@@ -80,9 +83,12 @@ async function divert(
       fallback = undefined;
     }
   }
-  // A second holder finds it open already.
+  // Written even where it should be open already: what gateways read may have been changed by somebody else.
   const already = state.data.breaker.state === 'open' && state.data.breaker.fallback === fallback;
-  if (!already) {
+  state.data.reverted = 0;
+  if (already) {
+    await project(state, command, state.data.breaker);
+  } else {
     await project(state, command, {
       state: 'open',
       sinceMs: Date.now(),
@@ -118,7 +124,7 @@ async function halfOpen(
       `the revision that runs is known bad (${running.reason}): no traffic goes back to it`,
     );
   }
-  if (state.busy.deployment) {
+  if (state.running.deployment) {
     throw new CommandRefused(
       'PreconditionFailed',
       'the deployment is being changed: traffic goes back only after the rollout',
@@ -220,6 +226,12 @@ async function rollBack(
 ): Promise<TargetResult> {
   const { plan } = action;
   state.hold(command, Date.now());
+  if (state.data.breaker.state === 'half-open') {
+    throw new CommandRefused(
+      'PreconditionFailed',
+      'a verification is under way on a share of the traffic: let it end first',
+    );
+  }
   const bad = state.data.ledger[plan.to.templateHash];
   if (bad?.verdict === 'known-bad') {
     throw new CommandRefused(
@@ -263,7 +275,19 @@ async function recordVerdict(
   command: TargetCommand,
   action: ActionOf<'record-verdict'>,
 ): Promise<TargetResult> {
-  const templateHash = action.templateHash ?? (await runningTemplate(command));
+  const { templateHash } = action;
+  if (action.verdict === 'verified-good') {
+    if ((await runningTemplate(command)) !== templateHash) {
+      throw new CommandRefused(
+        'PreconditionFailed',
+        'another template runs by now than the one that was verified',
+      );
+    }
+    const known = state.data.ledger[templateHash];
+    if (known?.verdict === 'known-bad') {
+      throw new CommandRefused('Refused', `the template is known bad (${known.reason})`);
+    }
+  }
   state.data.ledger[templateHash] = {
     verdict: action.verdict,
     atMs: Date.now(),

@@ -17,6 +17,8 @@ export interface TargetData {
   ledger: Ledger;
   queue: TargetCommand[];
   replies: TargetReply[];
+  /** Ids of commands that are not to be begun. */
+  withdrawn: string[];
   /** Id of the command that last wrote the breaker: what the projection must show. */
   projectedBy: string;
   /** A person's override, with its end; nobody but people and the end of their override changes the breaker meanwhile. */
@@ -28,7 +30,8 @@ export interface TargetData {
 /** The state of a target's actor. Handlers delegate here; lanes take commands from here. */
 export class TargetState {
   readonly data: TargetData;
-  readonly busy: Record<Lane, boolean> = { traffic: false, deployment: false };
+  /** What each lane is doing, and how to stop it. Not carried over: a run ends with idle lanes. */
+  readonly running: Partial<Record<Lane, { id: string; stop?: () => void }>> = {};
 
   constructor(data: TargetData) {
     this.data = data;
@@ -42,14 +45,31 @@ export class TargetState {
       ledger: {},
       queue: [],
       replies: [],
+      withdrawn: [],
       projectedBy: '',
       reverted: 0,
     });
   }
 
   receive(command: TargetCommand): void {
-    if (this.data.queue.some((queued) => queued.id === command.id)) return;
-    this.data.queue.push(command);
+    const { data } = this;
+    if (command.action.kind === 'withdraw') {
+      this.withdraw(command.action.commandId);
+      return;
+    }
+    // A command can arrive after its withdrawal: its sender was retrying.
+    if (data.withdrawn.includes(command.id)) return;
+    if (data.queue.some((queued) => queued.id === command.id)) return;
+    data.queue.push(command);
+  }
+
+  private withdraw(id: string): void {
+    const { data } = this;
+    data.withdrawn.push(id);
+    if (data.withdrawn.length > REMEMBERED_REPLIES) data.withdrawn.shift();
+    const running = Object.values(this.running).find((entry) => entry.id === id);
+    if (running) running.stop?.();
+    else data.queue = data.queue.filter((queued) => queued.id !== id);
   }
 
   /** The next command of a lane, left in the queue until it was answered. */
@@ -72,7 +92,7 @@ export class TargetState {
   }
 
   get idle(): boolean {
-    return this.data.queue.length === 0 && !this.busy.traffic && !this.busy.deployment;
+    return this.data.queue.length === 0 && !this.running.traffic && !this.running.deployment;
   }
 
   /** The actor may end: traffic is normal, nobody holds the target, and nothing is known bad. */

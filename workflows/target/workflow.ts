@@ -1,5 +1,6 @@
 import {
   allHandlersFinished,
+  CancellationScope,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
@@ -66,10 +67,15 @@ async function runLane(state: TargetState, lane: Lane, draining: () => boolean):
     const command = state.next(lane);
     if (!command) continue;
     const known = state.replyTo(command);
-    state.busy[lane] = true;
-    const reply = known ?? (await executeToReply(state, command));
+    // Only a rollback is worth stopping half-way: everything else is one write.
+    const scope = new CancellationScope();
+    state.running[lane] = {
+      id: command.id,
+      stop: command.action.kind === 'rollback' ? () => scope.cancel() : undefined,
+    };
+    const reply = known ?? (await scope.run(() => executeToReply(state, command)));
     state.answer(command, reply);
-    state.busy[lane] = false;
+    delete state.running[lane];
     await tell(command, reply);
   }
 }
@@ -105,7 +111,11 @@ async function watchProjection(state: TargetState, draining: () => boolean): Pro
     if (draining()) return;
     await condition(() => state.data.breaker.state === 'closed' || draining(), WATCH_PROJECTION_EVERY_MS);
     if (draining()) return;
-    if (state.data.breaker.state === 'closed' || state.busy.traffic || state.data.reverted >= MAX_REVERTED)
+    if (
+      state.data.breaker.state === 'closed' ||
+      state.running.traffic !== undefined ||
+      state.data.reverted >= MAX_REVERTED
+    )
       continue;
     await repairProjection(state);
   }
@@ -137,7 +147,7 @@ async function repairProjection(state: TargetState): Promise<void> {
       seen.commandId === data.projectedBy &&
       seen.breaker?.state === data.breaker.state &&
       seen.breaker.share === data.breaker.share;
-    if (same || state.busy.traffic) return;
+    if (same || state.running.traffic !== undefined) return;
     data.reverted++;
     const givesUp = data.reverted >= MAX_REVERTED;
     data.projectedBy = `${data.projectedBy.replace(/~\d+$/, '')}~${data.reverted}`;

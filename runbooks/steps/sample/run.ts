@@ -39,7 +39,7 @@ async function attach(
   await context.main.commentTicket({
     number,
     incidentId: context.incidentId,
-    commentKey: context.step.id,
+    commentKey: `${context.step.id}-${context.round}`,
     bodyMarkdown: renderSamples(samples),
   });
   context.record('evidence', 'The sample summary is attached to the ticket');

@@ -2,12 +2,16 @@ import { renderTicket } from '../../../domain/ticket.ts';
 import type { StepRunner } from '../context.ts';
 import type { TicketInput } from './input.ts';
 
+/** A cluster that does not answer must not hold up the ticket. */
+const FACTS_WITHIN_MS = 5_000;
+
 /** Opens the incident's ticket at once; samples and the outcome are added as comments when they are there. */
 export const ticket: StepRunner = {
   mutates: false,
   async run(context) {
     const input = context.step.with as TicketInput;
-    const facts = context.view().target ? await context.facts() : undefined;
+    // The ticket is opened at once, with the model's images where the cluster tells them soon.
+    const facts = context.view().target ? await context.factsWithin(FACTS_WITHIN_MS) : undefined;
     const text = renderTicket(context.view(), facts?.images ?? [], context.nowMs());
     const opened = await context.main.openTicket({
       incidentId: context.incidentId,

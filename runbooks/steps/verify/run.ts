@@ -41,6 +41,8 @@ export const verify: StepRunner = {
           `Half-open: ${(share * 100).toFixed(0)}% of traffic goes to the rolled-back revision`,
         );
       }
+      // The verdict is about this template and no other: the target refuses it for one that came meanwhile.
+      const { templateHash } = await context.cluster.takeSnapshot({ target: context.target() });
       const result = await context.verify({
         options: {
           threshold: input.harmRateBelow,
@@ -63,7 +65,12 @@ export const verify: StepRunner = {
       context.record('verification', describe(result), { ...result });
       if (result.outcome !== 'recovered') {
         if (result.outcome === 'not-recovered') {
-          await context.command({ kind: 'record-verdict', verdict: 'known-bad', reason: describe(result) });
+          await context.command({
+            kind: 'record-verdict',
+            verdict: 'known-bad',
+            templateHash,
+            reason: describe(result),
+          });
         }
         throw new StepFailure(
           'PreconditionFailed',
@@ -71,7 +78,12 @@ export const verify: StepRunner = {
           result.outcome,
         );
       }
-      await context.command({ kind: 'record-verdict', verdict: 'verified-good', reason: describe(result) });
+      await context.command({
+        kind: 'record-verdict',
+        verdict: 'verified-good',
+        templateHash,
+        reason: describe(result),
+      });
       proved = true;
       context.reach('recovered');
       return { ...result };

@@ -396,27 +396,6 @@ describe('an incident', () => {
     });
   });
 
-  it('does not roll back later what was stopped while the cluster was away', async () => {
-    const world = new World();
-    world.clusterProblem = 'connection refused';
-    await withIncident(world, async (incident) => {
-      await incident.send(incident.alert());
-      await incident.approve(incident.signed(await incident.until('waiting', waitsForApproval), 'maria'));
-      await incident.until(
-        'rolling back',
-        (view) => view.steps.find((step) => step.id === 'rollback')?.status === 'running',
-      );
-      await incident.handle.executeUpdate(messages.abortUpdate, {
-        args: [{ actor: { person: 'kim', via: 'api' }, reason: 'we do it by hand' }],
-      });
-      await incident.until('stopped', (view) => view.steps.every((step) => step.endedAtMs !== undefined));
-      world.clusterProblem = undefined;
-      await incident.env.sleep(10 * 60_000);
-      expect(world.rollouts).toBe(0);
-      expect((await incident.view()).breaker?.state).toBe('open');
-    });
-  });
-
   it('does not start a step again while one that follows it waits for people', async () => {
     const world = new World();
     await withIncident(world, async (incident) => {

@@ -1,4 +1,7 @@
-/** Long incidents start anew in a fresh run, losing nothing: on a real server that suggests it early. */
+/**
+ * What depends on how the real server does it: continuing as new (on a server that suggests it early), and cancelling
+ * activities that are between two attempts.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -85,5 +88,37 @@ it('goes through several runs while it waits for people, and still ends recovere
       .query(messages.describeTargetQuery);
     expect(target.breaker.state).toBe('closed');
     expect(target.holders).toEqual([]);
+  });
+});
+
+it('does not roll back later what was stopped while the cluster was away', async () => {
+  const world = new World();
+  world.clusterProblem = 'connection refused';
+  const runbook = { ...(await shippedRunbook()), correlateBy: ['other'], name: 'stopped' };
+  await runOn(env, world, runbook, async (incident) => {
+    await incident.send(incident.alert());
+    const waiting = await incident.until('waiting', (view) => view.pendingApprovals.length === 1);
+    await incident.approve(incident.signed(waiting, 'maria'));
+    const rollback = await pollUntil('the rollback being tried', 30_000, async () => {
+      for await (const execution of env.client.workflow.list()) {
+        if (execution.workflowId.startsWith(`rollback-${waiting.incidentId}`)) return execution.workflowId;
+      }
+      return undefined;
+    });
+    await incident.handle.executeUpdate(messages.abortUpdate, {
+      args: [{ actor: { person: 'kim', via: 'api' }, reason: 'we do it by hand' }],
+    });
+    await pollUntil('the rollback having ended', 60_000, async () => {
+      const { status } = await env.client.workflow.getHandle(rollback).describe();
+      return status.name !== 'RUNNING' || undefined;
+    });
+    // Nothing is left that could patch: whatever the cluster does now.
+    world.clusterProblem = undefined;
+    const view = await incident.until('stopped', (seen) =>
+      seen.steps.every((step) => step.endedAtMs !== undefined),
+    );
+    expect(world.rollouts).toBe(0);
+    expect(view.breaker?.state).toBe('open');
+    expect(view.state).toBe('needs-human');
   });
 });

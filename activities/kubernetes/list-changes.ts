@@ -35,7 +35,11 @@ export async function listChanges(
 }
 
 function rollouts({ replicaSets }: Revisions): Change[] {
-  const byAge = [...replicaSets].sort((a, b) => createdAtMs(a) - createdAtMs(b));
+  // Times are whole seconds: two rollouts within one are told apart by their revisions.
+  const byAge = [...replicaSets].sort(
+    (a, b) =>
+      createdAtMs(a) - createdAtMs(b) || (revisionOf(a.metadata) ?? 0) - (revisionOf(b.metadata) ?? 0),
+  );
   return byAge.map((replicaSet, index) => {
     const images = imagesOf(replicaSet.spec.template).join(', ');
     const before = byAge[index - 1];

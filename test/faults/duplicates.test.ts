@@ -149,7 +149,7 @@ describe('after an incident was closed', () => {
     );
     expect(after.state).toBe('closed');
     expect(
-      after.timeline.filter(({ text }) => text.includes('still firing after it was closed')),
+      after.timeline.filter(({ text }) => text.includes('still firing after it was resolved')),
     ).toHaveLength(1);
     expect(await apiOf(installation, 'maria').incidentsIn(CLOSED)).toHaveLength(1);
     expect(triggersOf(CLOSED)).toBe(triggersBefore);

@@ -78,7 +78,8 @@ describe('Temporal stopped while the alert fires', () => {
     const { summary, view }: ScenarioRun = await playing;
 
     expect(summary.differences).toEqual([]);
-    expect(view.milestones.triggered).toBeGreaterThanOrEqual(startedAtMs);
+    // A delivery may have arrived just before, and been accepted within the five seconds that intake tries for.
+    expect(view.milestones.triggered).toBeGreaterThanOrEqual(startedAtMs - 5_000);
     expect(await deliveries(firebreak.url, 'accepted')).toBeGreaterThan(0);
     expect((await maria.incidents()).map(({ incidentId }) => incidentId)).toEqual([view.incidentId]);
     expect(await startedIncidents()).toBe(1);

@@ -35,6 +35,8 @@ const MAX_ATTRIBUTE_LENGTH = 200;
 const TRY_AGAIN_AFTER_MS = 30_000;
 /** A step that is being ended (taking a share away, say) gets this long before the postmortem is written without it. */
 const STEPS_END_WITHIN_MS = 60_000;
+/** A record that is being written when a run ends gets this long; what is left is written by the next run. */
+const RESTART_GRACE_MS = 5_000;
 /** Signals of one run before it starts anew: well below the server's 10,000. */
 const MAX_SIGNALS_PER_RUN = 2_000;
 /** Entries of the timeline in one record write: far below Temporal's payload limit. */
@@ -128,7 +130,7 @@ class IncidentRun {
     const reopened = await this.linger();
     this.ending = true;
     await Promise.all(loops);
-    const alerts = [...reopened, ...this.firingIn(this.inbox.alerts)];
+    const alerts = [...reopened, ...this.firingIn(this.inbox.alerts.splice(0))];
     if (alerts.length > 0) {
       // A linked incident. What this one could not write down yet, the next run does.
       const entries = this.data.timeline.filter((entry) => entry.seq > this.data.recordedSeq);
@@ -145,7 +147,7 @@ class IncidentRun {
     await Promise.all(background.map((task) => task.ended));
     await condition(allHandlersFinished);
     // What arrived while the last of it ended opens a linked incident too: no answered alert is lost.
-    const late = this.firingIn(this.inbox.alerts);
+    const late = this.firingIn(this.inbox.alerts.splice(0));
     if (late.length > 0) {
       await this.restart([], {
         ...this.input,
@@ -155,10 +157,12 @@ class IncidentRun {
     }
   }
 
-  /** Goes on in a new run. Messages that are in the inbox by then go along. */
+  /** Goes on in a new run. What is being written gets a moment to end; messages that arrive meanwhile go along. */
   private async restart(background: Background[], next: IncidentInput): Promise<never> {
+    await Promise.race([Promise.all(background.map((task) => task.ended)), sleep(RESTART_GRACE_MS)]);
     for (const task of background) task.scope.cancel();
     if (next.data) this.takeAlerts();
+    else next.reopened?.alerts.push(...this.inbox.alerts.splice(0));
     return continueAsNew<typeof incident>(next);
   }
 
@@ -250,11 +254,12 @@ class IncidentRun {
     }
     let first = this.data.timeline.every((entry) => !entry.text.startsWith('Severity '));
     const { data } = this;
-    while (data.milestones.resolved === undefined) {
+    const over = () => data.milestones.resolved !== undefined || this.ending;
+    while (!over()) {
       await this.services.judgeSeverity(first);
       first = false;
       this.severityJudged = true;
-      await condition(() => data.milestones.resolved !== undefined, this.input.runbook.watchEveryMs);
+      await condition(over, this.input.runbook.watchEveryMs);
       // Mitigated: nothing to judge, until an alert fires anew.
       await condition(
         () => data.milestones.mitigated === undefined || data.milestones.resolved !== undefined,

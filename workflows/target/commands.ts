@@ -1,12 +1,17 @@
 /** What the target's actor does for each command. It alone mutates the target. */
-import { executeChild, ParentClosePolicy } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  getExternalWorkflowHandle,
+  ParentClosePolicy,
+  startChild,
+} from '@temporalio/workflow';
 import type { Breaker } from '../../domain/breaker.ts';
 import type { FailureType } from '../../domain/failure.ts';
 import { targetKey } from '../../domain/target.ts';
 import type { TargetAction, TargetCommand, TargetResult } from '../../domain/target-command.ts';
 import { clusterActivities, clusterMutations } from '../activities.ts';
 import { ROLLBACK_WORKFLOW } from '../messages.ts';
-import type { rollback } from '../rollback/workflow.ts';
+import type { RollbackInput, RollbackOutput, rollback } from '../rollback/workflow.ts';
 import type { TargetState } from './state.ts';
 
 export class CommandRefused extends Error {
@@ -239,19 +244,13 @@ async function rollBack(
       `revision ${plan.to.revision} is known bad by now (${bad.reason}): plan again`,
     );
   }
-  const done = await executeChild<typeof rollback>(ROLLBACK_WORKFLOW, {
-    workflowId: `rollback-${command.id}`,
-    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-    args: [
-      {
-        plan,
-        incidentId: command.incidentId,
-        step: action.step,
-        decisions: action.decisions,
-        commandId: command.id,
-        rolloutTimeoutMs: action.rolloutTimeoutMs,
-      },
-    ],
+  const done = await runRollback({
+    plan,
+    incidentId: command.incidentId,
+    step: action.step,
+    decisions: action.decisions,
+    commandId: command.id,
+    rolloutTimeoutMs: action.rolloutTimeoutMs,
   });
   if (plan.from.templateHash !== plan.to.templateHash) {
     state.data.ledger[plan.from.templateHash] = {
@@ -268,6 +267,26 @@ async function rollBack(
     rollout: done.rollout,
     atMs: done.atMs,
   };
+}
+
+/**
+ * Runs the rollback as a child, and cancels it with this scope. The start itself is not cancelled: a child whose start is
+ * cancelled before the server has told of it goes on without anybody knowing (seen on the real server).
+ */
+async function runRollback(input: RollbackInput): Promise<RollbackOutput> {
+  const child = await CancellationScope.nonCancellable(() =>
+    startChild<typeof rollback>(ROLLBACK_WORKFLOW, {
+      workflowId: `rollback-${input.commandId}`,
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      args: [input],
+    }),
+  );
+  const stop = () => getExternalWorkflowHandle(child.workflowId).cancel();
+  CancellationScope.current()
+    .cancelRequested.catch(() => CancellationScope.nonCancellable(stop))
+    // It has ended by itself meanwhile: its result is awaited below all the same.
+    .catch(() => undefined);
+  return child.result();
 }
 
 async function recordVerdict(

@@ -97,7 +97,8 @@ const FALLBACK_RPS = 20;
 
 /** A tenth of the threshold of alert and verification (1%). */
 const HEALTHY = 0.001;
-const HEALTHY_FALLBACK = 0.0005;
+/** Its own users are few: one harmful output among the first hundred must stay rare, or its alert fires too. */
+const HEALTHY_FALLBACK = 0.0001;
 /** Far above the runbook's limit for diverting at once (5%). */
 const HARMFUL = 0.12;
 /** Between the alert's 1% and the 5% above which traffic is diverted. */

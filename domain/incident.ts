@@ -74,6 +74,15 @@ export type StepStatus =
   | 'rejected'
   | 'skipped';
 
+/** A step that does nothing any more, however it ended. */
+export const ENDED_STEP: ReadonlySet<StepStatus> = new Set([
+  'succeeded',
+  'would-have',
+  'failed',
+  'rejected',
+  'skipped',
+]);
+
 export interface StepState {
   id: string;
   uses: string;

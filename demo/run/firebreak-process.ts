@@ -3,11 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { pollUntil } from '../stack/poll.ts';
+import { freePorts } from '../stack/start-server.ts';
 import { demoRunbook } from './timings.ts';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -67,17 +67,6 @@ function secretFile(
   return { ref: `file:${file}`, value };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port on loopback');
-  return address.port;
-}
-
 /** Writes firebreak.yaml and starts the process; resolves when /readyz says so. */
 export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> {
   mkdirSync(path.join(world.dir, 'runbooks'), { recursive: true });
@@ -88,7 +77,7 @@ export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> 
     id,
     token: secretFile(world.dir, `token-${id}`),
   }));
-  const port = world.port ?? (await freePort());
+  const [port = 0] = world.port === undefined ? await freePorts(1) : [world.port];
   const pagerDuty = (role: string) => ({
     channels: [
       {

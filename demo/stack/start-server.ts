@@ -66,7 +66,8 @@ async function untilReady(server: ServerStart, process: SupervisedProcess, ports
   if (!process.isRunning()) await ended;
 }
 
-async function freePorts(count: number): Promise<number[]> {
+/** Ports on loopback that nobody listens on right now. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   try {
     // All are held until the last is known, so that they differ.

@@ -1,11 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { pollUntil } from '../../demo/stack/poll.ts';
+import { freePorts } from '../../demo/stack/start-server.ts';
 
 const run = promisify(execFile);
 
@@ -41,11 +41,7 @@ export async function startPostgres(): Promise<Postgres | undefined> {
     ...as,
     cwd: dir,
   });
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
+  const [port = 0] = await freePorts(1);
   const server = spawn(
     path.join(bin, 'postgres'),
     ['-D', data, '-p', String(port), '-k', dir, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off'],

@@ -1,6 +1,6 @@
 /** Runs the compiled plan: which step may start, on what condition, with whose approval, and what its failure means. */
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
-import type { StepStatus } from '../../domain/incident.ts';
+import { ENDED_STEP, type StepStatus } from '../../domain/incident.ts';
 import type { StepPlan } from '../../domain/runbook.ts';
 import { type Prepared, StepFailure } from '../../runbooks/steps/context.ts';
 import { STEP_RUNNERS } from '../../runbooks/steps/runners.ts';
@@ -8,7 +8,6 @@ import { readFailure } from '../failure.ts';
 import type { IncidentServices } from './services.ts';
 import type { Incident, StepData } from './state.ts';
 
-const ENDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have', 'failed', 'rejected', 'skipped']);
 const SUCCEEDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have']);
 /** A plan that went stale is made anew and asked for again this often before a human decides what goes on. */
 const MAX_PLANS = 5;
@@ -80,14 +79,14 @@ export class Engine {
   private skipTheRest(): void {
     const reason = this.incident.data.aborted ?? 'the incident was resolved';
     for (const step of this.incident.data.steps) {
-      if (!ENDED.has(step.status)) this.incident.end(step, 'skipped', this.services.nowMs(), reason);
+      if (!ENDED_STEP.has(step.status)) this.incident.end(step, 'skipped', this.services.nowMs(), reason);
     }
   }
 
   private isReady(plan: StepPlan): boolean {
     const step = this.incident.step(plan.id);
-    if (!step || this.active.has(plan.id) || ENDED.has(step.status)) return false;
-    return plan.needs.every((need) => ENDED.has(this.incident.step(need)?.status ?? 'pending'));
+    if (!step || this.active.has(plan.id) || ENDED_STEP.has(step.status)) return false;
+    return plan.needs.every((need) => ENDED_STEP.has(this.incident.step(need)?.status ?? 'pending'));
   }
 
   private start(plan: StepPlan): void {
@@ -275,7 +274,7 @@ export class Engine {
   }
 
   private fail(plan: StepPlan, step: StepData, error: unknown): void {
-    if (ENDED.has(step.status)) return;
+    if (ENDED_STEP.has(step.status)) return;
     // Interrupted to be made again: by the next run, or in the next round.
     if (isCancellation(error) && (this.draining || this.incident.data.resetting)) return;
     const nowMs = this.services.nowMs();

@@ -13,7 +13,7 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import type { Evaluation } from '../../activities/contract.ts';
-import type { StepStatus } from '../../domain/incident.ts';
+import { ENDED_STEP } from '../../domain/incident.ts';
 import type { PageRequest } from '../../domain/paging.ts';
 import type { StepPlan } from '../../domain/runbook.ts';
 import { isMoreSevere, SEVERITIES, type Severity } from '../../domain/severity.ts';
@@ -36,8 +36,6 @@ const WAIT_MARGIN_MS = 30_000;
 const HARM_RATE_METRIC = 'harmRate';
 /** After a refusal that only people can mend. */
 const READ_AGAIN_AFTER_MS = 30_000;
-
-const ENDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have', 'failed', 'rejected', 'skipped']);
 
 export class IncidentServices {
   private readonly incident: Incident;
@@ -294,7 +292,7 @@ export class IncidentServices {
       round: data.round,
       outputsOf: (id) => incident.step(id)?.outputs,
       async stepEnded(id) {
-        await condition(() => ENDED.has(incident.step(id)?.status ?? 'skipped'));
+        await condition(() => ENDED_STEP.has(incident.step(id)?.status ?? 'skipped'));
         return incident.step(id)?.status ?? 'skipped';
       },
       record: (kind, text, entryData) => incident.record(kind, text, services.nowMs(), entryData),

@@ -15,7 +15,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{domain,runbooks,workflows,activities,worker,webhooks,cli,demo,scripts}/**/*.test.ts'],
+          include: [
+            '{domain,runbooks,workflows,activities,worker,webhooks,cli,demo,scripts}/**/*.test.ts',
+            'test/properties/**/*.test.ts',
+          ],
           testTimeout: 20_000,
           // Unit tests share nothing but modules: without a process a file, they take half the time.
           isolate: false,

@@ -5,10 +5,18 @@
 import type { Breaker } from '../domain/breaker.ts';
 import type { SignedDecision } from '../domain/decision.ts';
 import type { ActionItem, IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
-import type { NoRollback, RollbackPlan, RollbackTo, RolloutResult } from '../domain/rollback-plan.ts';
-import type { MetricSpec } from '../domain/runbook.ts';
+import type {
+  NoRollback,
+  PlanApproval,
+  Preapproval,
+  RollbackPlan,
+  RollbackTo,
+  RolloutResult,
+} from '../domain/rollback-plan.ts';
+import type { GitOpsPolicy, InputValue, MetricSpec } from '../domain/runbook.ts';
 import type { Severity } from '../domain/severity.ts';
 import type { Target, TargetFacts } from '../domain/target.ts';
+import type { TargetChange } from '../domain/target-change.ts';
 import type { TargetCommand } from '../domain/target-command.ts';
 import type { Verdict } from '../domain/verification/types.ts';
 
@@ -26,6 +34,15 @@ export interface MetricReading {
   atMs: number;
 }
 
+/** What expressions read beside metrics and target. */
+export interface ExpressionFacts {
+  /** `steps.<id>.<output>` as far as they have ended. */
+  steps: Record<string, Record<string, unknown>>;
+  inputs: Record<string, InputValue>;
+  incident: { severity: Severity; round: number; acknowledged: boolean; firing: number };
+  alert: { labels: Record<string, string> };
+}
+
 export interface MeasurementActivities {
   /** Reads the metrics that the expressions use and evaluates them together; evidence comes back with the values. */
   evaluate(input: {
@@ -33,9 +50,7 @@ export interface MeasurementActivities {
     facts: TargetFacts;
     metrics: Record<string, MetricSpec>;
     expressions: Record<string, string>;
-    /** `steps.<id>.<output>` as far as they have ended. */
-    steps: Record<string, Record<string, unknown>>;
-    alert: { labels: Record<string, string> };
+    context: ExpressionFacts;
   }): Promise<{ results: Record<string, Evaluation>; evidence: Record<string, MetricReading> }>;
 
   /** Prometheus' own clock (epoch ms) and the scrape interval it uses for the target's series: T0's ingredients. */
@@ -51,6 +66,8 @@ export interface MeasurementActivities {
     t0Ms: number;
     options: VerifyOptions;
     facts: TargetFacts;
+    /** What guards read beside metrics and target. */
+    context: ExpressionFacts;
   }): Promise<Verdict>;
 
   /**
@@ -95,18 +112,23 @@ export interface KubernetesActivities {
     history: { revision: number; images: string[]; createdAt: string; changeCause?: string }[];
   }>;
 
-  /** What changed around the onset of harm, one line each, newest first: rollouts, referenced ConfigMaps (never contents). */
+  /**
+   * What changed since a moment, one line each, newest first: rollouts, referenced ConfigMaps (never contents).
+   * `sinceRevision`: the target's revision at that moment; with it a template that came back is told too.
+   */
   listChanges(input: {
     target: Target;
     sinceMs: number;
-  }): Promise<{ changes: { atMs: number; what: string }[] }>;
+    sinceRevision?: number;
+  }): Promise<{ changes: TargetChange[] }>;
 
   /** Reads, decides the revision and plans. Mutates nothing. */
   planRollback(input: {
     target: Target;
     to: RollbackTo;
     ledger: Ledger;
-    approval: { from: string[]; count: number };
+    approval: PlanApproval;
+    gitops: GitOpsPolicy;
     /** For last-known-good where the ledger knows nothing: what a revision must have served. */
     served: {
       forMs: number;
@@ -126,6 +148,8 @@ export interface KubernetesActivities {
     incidentId: string;
     step: string;
     decisions: SignedDecision[];
+    /** Approved by the runbook itself: the activity finds the runbook by this hash and measures the condition again. */
+    preapproved?: Preapproval;
     commandId: string;
   }): Promise<{
     result: 'patched' | 'already-there';
@@ -163,6 +187,45 @@ export type Ledger = Record<
 >;
 
 // --- on the main queue --------------------------------------------------------------------------------------------
+
+/** Conditions of incidents without a target: nothing is measured. */
+export interface ExpressionActivities {
+  evaluateUntargeted(input: {
+    expressions: Record<string, string>;
+    context: ExpressionFacts;
+  }): Promise<{ results: Record<string, Evaluation> }>;
+}
+
+export interface NotificationActivities {
+  /**
+   * Tells a configured channel. `text` and `title` are shown as plain text, whatever they hold.
+   * @param key same for every attempt: a vendor that dedupes shows one.
+   */
+  sendNotification(input: {
+    incidentId: string;
+    key: string;
+    channel: string;
+    title: string;
+    severity: Severity;
+    text: string;
+  }): Promise<{ reference: string }>;
+}
+
+export interface EndpointActivities {
+  /**
+   * Calls a configured endpoint. The address is the configuration's; `path` is appended to it.
+   * @param key idempotency key, sent as a header.
+   */
+  callEndpoint(input: {
+    incidentId: string;
+    key: string;
+    endpoint: string;
+    method: string;
+    path: string;
+    json?: unknown;
+    expectStatus: number[];
+  }): Promise<{ status: number; body: unknown }>;
+}
 
 export interface PageInput {
   incidentId: string;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { IncidentView, TimelineEntry } from '../domain/incident.ts';
+import type { ObserveReport } from '../domain/observe-report.ts';
 import type { CliEnv } from './env.ts';
 import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
 import { plain } from './output.ts';
@@ -8,6 +9,8 @@ import { plain } from './output.ts';
 const DEFAULT_URL = 'http://127.0.0.1:8787';
 /** Reading answers within the server's own deadlines. */
 const READ_TIMEOUT_MS = 15_000;
+/** A report reads hundreds of incidents with their timelines. */
+const REPORT_TIMEOUT_MS = 60_000;
 /** The server tries an action for 30 s before it says that the outcome is not known. */
 const ACT_TIMEOUT_MS = 45_000;
 
@@ -40,6 +43,7 @@ export interface ApiClient {
   timeline(id: string): Promise<{ incidentId: string; timeline: TimelineEntry[] }>;
   postmortem(id: string): Promise<{ markdown: string; draft: boolean }>;
   attempts(id: string): Promise<{ incidentId: string; attempts: Record<string, unknown>[] }>;
+  observeReport(since: string): Promise<ObserveReport>;
   /** POST /incidents/ID/<action>. */
   act(
     id: string,
@@ -79,14 +83,14 @@ export async function createApiClient(
   async function call<T>(
     method: 'GET' | 'POST',
     path: string,
-    more: { body?: object; params?: object } = {},
+    more: { body?: object; params?: object; timeoutMs?: number } = {},
   ): Promise<T> {
     let response: { status: number; data: string };
     try {
       response = await client.request<string>({
         method,
         url: path,
-        timeout: method === 'GET' ? READ_TIMEOUT_MS : ACT_TIMEOUT_MS,
+        timeout: more.timeoutMs ?? (method === 'GET' ? READ_TIMEOUT_MS : ACT_TIMEOUT_MS),
         ...(more.params ? { params: more.params } : {}),
         ...(more.body ? { data: more.body } : {}),
         headers: {
@@ -117,6 +121,8 @@ export async function createApiClient(
     timeline: (id) => call('GET', `${of(id)}/timeline`),
     postmortem: (id) => call('GET', `${of(id)}/postmortem`),
     attempts: (id) => call('GET', `${of(id)}/attempts`),
+    observeReport: (since) =>
+      call('GET', 'reports/observe', { params: { since }, timeoutMs: REPORT_TIMEOUT_MS }),
     act: (id, action, body) => call('POST', `${of(id)}/${action}`, { body }),
   };
 }

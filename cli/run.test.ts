@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordsStore } from '../activities/records/store.ts';
+import { observed, TRIGGERED_MS } from '../test/fixtures/observed-incidents.ts';
 import { GatewayError } from '../webhooks/gateway/types.ts';
 import { createTestEdge, openTestRecords, RECORDS_START_MS, TOKENS } from '../webhooks/test-support/edge.ts';
 import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../webhooks/test-support/incident.ts';
@@ -209,6 +210,37 @@ describe('the other commands', () => {
     const { out, err } = await incident('postmortem', '3f9a');
     expect(out).toBe('# It\n\n- one\n');
     expect(err).toContain('draft');
+  });
+});
+
+describe('report observe', () => {
+  it('prints what would have been done beside what people did, or JSON', async () => {
+    expect((await firebreak(['report', 'observe'])).out).toContain('No incident of a target in observe mode');
+    const triggered = Date.now() - 2 * 86_400_000;
+    const incidentId = 'inc-0b5e7fe00000-00000001';
+    const view = observed({ incidentId, milestones: { triggered, resolved: triggered + 2_400_000 } });
+    const shift = triggered - TRIGGERED_MS;
+    const timeline = view.timeline.map((one, index) => ({ ...one, seq: index + 1, atMs: one.atMs + shift }));
+    await records.append(timeline, { ...view, timeline: [] });
+    const { code, out, err } = await firebreak(['report', 'observe']);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toContain('Observe mode: 1 incident ');
+    expect(out).toContain('+12.0 s      diverted all traffic to llm-fallback');
+    expect(out).toContain('What this does not say');
+    expect(out).not.toContain('\u001b[');
+    const json = await firebreak(['report', 'observe', '--since', '3d', '--json']);
+    expect(JSON.parse(json.out)).toMatchObject({
+      totals: { incidents: 1, toContainment: { medianMs: 12_000, count: 1 } },
+      incidents: [{ incidentId: view.incidentId }],
+    });
+    expect((await firebreak(['report', 'observe', '--since', '24h'])).out).toContain('0 incidents');
+  });
+
+  it('wants a time in the past', async () => {
+    const { code, err } = await firebreak(['report', 'observe', '--since', 'soon']);
+    expect(code).toBe(2);
+    expect(err).toContain('expected a duration such as 7d');
+    expect((await firebreak(['report'])).code).toBe(2);
   });
 });
 

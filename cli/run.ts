@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addIncidentCommands } from './commands/incident.ts';
+import { addReportCommands } from './commands/report.ts';
 import { addRunbookCommands } from './commands/runbook.ts';
 import { addServerCommands } from './commands/server.ts';
 import { CliError, EXIT, EXIT_HELP } from './exit-codes.ts';
@@ -34,6 +35,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   addServerCommands(program, io);
   addRunbookCommands(program, output);
   addIncidentCommands(program, { io, output });
+  addReportCommands(program, { io, output });
 
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -11,6 +11,8 @@ export interface Decision {
   /** The person's groups when the decision was taken. */
   groups: string[];
   reason?: string;
+  /** Taken alone by somebody with the break-glass right; `reason` is there then. */
+  breakGlass?: true;
   issuedAtMs: number;
   expiresAtMs: number;
   /** Content hash of the access file that was checked. */

@@ -23,3 +23,23 @@ export function formatDuration(durationMs: number): string {
   if (minutes < 60) return `${minutes} m ${String(totalSeconds % 60).padStart(2, '0')} s`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} m`;
 }
+
+const UNITS: readonly [unit: string, ms: number][] = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+  ['ms', 1],
+];
+
+/** As runbooks write it: `90s` is `1m30s`, a day is `1d`; read back by `parseDurationMs`. */
+export function writeDuration(durationMs: number): string {
+  let leftMs = Math.round(durationMs);
+  let text = '';
+  for (const [unit, unitMs] of UNITS) {
+    const count = Math.floor(leftMs / unitMs);
+    if (count > 0) text += `${count}${unit}`;
+    leftMs -= count * unitMs;
+  }
+  return text === '' ? '0s' : text;
+}

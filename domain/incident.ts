@@ -108,6 +108,8 @@ export interface PendingApproval {
   changes: string[];
   groups: string[];
   count: number;
+  /** One person with the break-glass right may approve alone. */
+  breakGlass: boolean;
   /** Person ids that have approved this plan so far. */
   approvedBy: string[];
   requestedAtMs: number;
@@ -197,6 +199,8 @@ export interface IncidentView {
   };
   verification?: VerificationSummary;
   actionItems: ActionItem[];
+  /** Approvals that somebody gave alone. */
+  breakGlass?: { person: string; step: string; atMs: number; reason: string }[];
   /** Why a human is needed; empty when nobody is. */
   humanNeeded: string[];
   lastHarmRate?: number;

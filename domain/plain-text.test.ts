@@ -34,14 +34,14 @@ describe('truncate', () => {
 describe('escapeMarkdown', () => {
   it.each([
     ['# heading', '\\# heading'],
-    ['[x](http://e)', '\\[x\\]\\(http\\://e\\)'],
+    ['[x](http://e)', '\\[x\\]\\(http\\:\u200b//e\\)'],
     ['<script>alert(1)</script>', '&lt;script\\>alert\\(1\\)&lt;/script\\>'],
     ['<!-- firebreak:incident=x -->', '&lt;\\!\\-\\- firebreak\\:incident\\=x \\-\\-\\>'],
     ['&lt;b&gt;', '&amp;lt;b&amp;gt;'],
     ['| a | b |', '\\| a \\| b \\|'],
     ['**bold** _it_ `code` ~~no~~', '\\*\\*bold\\*\\* \\_it\\_ \\`code\\` \\~\\~no\\~\\~'],
     ['1. item', '1\\. item'],
-    ['www.example.com', 'www\\.example\\.com'],
+    ['www.example.com', 'www\u200b\\.example\\.com'],
     ['two\n# lines', 'two \\# lines'],
   ])('escapes %j', (text, escaped) => {
     expect(escapeMarkdown(text)).toBe(escaped);

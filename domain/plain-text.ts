@@ -17,11 +17,11 @@ export function truncate(text: string, length: number): string {
 /**
  * As GitHub-flavoured Markdown shows it literally: no headings, links, mentions, HTML, emphasis or tables. GitHub finds
  * mentions, issue references and emoji in the rendered text, where a backslash is gone already: those are broken by a
- * zero-width space (https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls).
+ * zero-width space, and so are addresses, which some viewers link after unescaping (https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls).
  */
 export function escapeMarkdown(text: string): string {
   return stripControl(text)
-    .replace(/#(?=\d)|\bgh-(?=\d)|:(?=[\w+-]+:)|@/gi, `$&${ZERO_WIDTH_SPACE}`)
+    .replace(/#(?=\d)|\bgh-(?=\d)|:(?=[\w+-]+:)|:(?=\/\/)|www(?=\.)|@/gi, `$&${ZERO_WIDTH_SPACE}`)
     .replace(/[\\`*_{}[\]()#+\-.!|>~=:^$]/g, '\\$&')
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;');

@@ -20,6 +20,20 @@ export interface RevisionSummary {
 
 export type RollbackTo = 'last-known-good' | 'previous' | { revision: number };
 
+/** Who has to approve: part of the plan's hash, so that nobody can lower it afterwards. */
+export interface PlanApproval {
+  from: string[];
+  count: number;
+  /** One person with the break-glass right may approve alone. */
+  breakGlass?: boolean;
+}
+
+/** A plan that the runbook's version approves itself. */
+export interface Preapproval {
+  runbookHash: string;
+  step: string;
+}
+
 /** What will be patched and why; people approve exactly this, by its hash. */
 export interface RollbackPlan {
   target: Target;
@@ -36,8 +50,7 @@ export interface RollbackPlan {
   estimateMs?: number;
   /** All revisions, newest first: the rollout history, kept before anything changes. */
   history: RevisionSummary[];
-  /** Who has to approve: part of the hash, so that nobody can lower it afterwards. */
-  approval: { from: string[]; count: number };
+  approval: PlanApproval;
   /**
    * SHA-256 (hex) over canonical JSON of: target, uid, selector, strategy, from and to templates, approval
    * (`rollbackPlanHash` in activities/kubernetes).
@@ -48,6 +61,8 @@ export interface RollbackPlan {
 /** Why a rollback is not possible; `candidates` lets people choose. */
 export interface NoRollback {
   reason: string;
+  /** The change to revert in Git (unified diff, literal env values masked), where the template comes from there. */
+  revert?: string;
   candidates: RevisionSummary[];
 }
 

@@ -2,18 +2,6 @@
  * The compiled plan of a runbook: plain JSON, made once by runbooks/compile, hashed, and carried in the workflow's
  * input, so that an edited runbook never touches an incident that is already running.
  */
-export type StepType =
-  | 'page'
-  | 'divert'
-  | 'restore'
-  | 'snapshot'
-  | 'changes'
-  | 'sample'
-  | 'ticket'
-  | 'rollback'
-  | 'verify'
-  | 'postmortem';
-
 /** Label matchers as Alertmanager writes them. */
 export interface Matcher {
   label: string;
@@ -34,11 +22,23 @@ export interface ApprovalSpec {
   count: number;
   timeoutMs: number;
   onTimeout: 'escalate' | 'reject';
+  /** CEL text: where the target's mode is auto and this holds, the runbook's version approves. */
+  preapprovedWhen?: string;
+  /** One person with the access file's break-glass right may approve alone, with a reason. */
+  breakGlass?: boolean;
 }
+
+/** What a runbook does with a workload whose template comes from Git. */
+export type GitOpsPolicy = 'refuse';
+
+/** Value of an input of the runbook: the installation's, or its default. */
+export type InputValue = string | number | boolean;
 
 export interface StepPlan {
   id: string;
-  uses: StepType;
+  uses: string;
+  /** Changes production: recorded instead of run in observe mode. */
+  mutates: boolean;
   needs: string[];
   always: boolean;
   /** CEL text, decided once by a measurement taken then. */
@@ -47,7 +47,8 @@ export interface StepPlan {
   whenever?: string;
   whenUnknown: 'run' | 'skip';
   timeoutMs: number;
-  retry: { maxAttempts: number };
+  /** Attempts of the step's own calls; absent: until its timeout. */
+  retry?: { maxAttempts: number };
   onFailure: 'continue' | 'escalate' | 'halt';
   approval?: ApprovalSpec;
   /** The step type's input, checked by its schema, durations in milliseconds. */
@@ -65,6 +66,9 @@ export interface CompiledRunbook {
   correlateBy: string[];
   /** Target fields as templates over `labels.<one of correlateBy>`; absent: the runbook has no target. */
   target?: { kind: 'Deployment'; cluster: string; namespace: string; name: string };
+  /** Values that expressions read as `inputs.<name>`; those under `with` were put in by the compiler. */
+  inputs: Record<string, InputValue>;
+  gitops: GitOpsPolicy;
   metrics: Record<string, MetricSpec>;
   /** CEL text giving SEV1..SEV4. */
   severity: string;

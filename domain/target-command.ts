@@ -1,8 +1,15 @@
 import type { Breaker } from './breaker.ts';
 import type { SignedDecision } from './decision.ts';
 import type { FailureType } from './failure.ts';
-import type { NoRollback, RollbackPlan, RollbackTo, RolloutResult } from './rollback-plan.ts';
-import type { MetricSpec } from './runbook.ts';
+import type {
+  NoRollback,
+  PlanApproval,
+  Preapproval,
+  RollbackPlan,
+  RollbackTo,
+  RolloutResult,
+} from './rollback-plan.ts';
+import type { GitOpsPolicy, MetricSpec } from './runbook.ts';
 import type { Target } from './target.ts';
 
 /** What a revision must have served, by Prometheus, to count as good where the ledger knows nothing. */
@@ -23,7 +30,8 @@ export type TargetAction =
   | {
       kind: 'plan-rollback';
       to: RollbackTo;
-      approval: { from: string[]; count: number };
+      approval: PlanApproval;
+      gitops: GitOpsPolicy;
       served: ServedCriteria;
     }
   | {
@@ -31,6 +39,7 @@ export type TargetAction =
       plan: RollbackPlan;
       step: string;
       decisions: SignedDecision[];
+      preapproved?: Preapproval;
       rolloutTimeoutMs?: number;
     }
   /** What a verification found of a template; refused when another one runs by now. */

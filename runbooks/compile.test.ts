@@ -61,12 +61,10 @@ describe('compileRunbook refuses', () => {
     [
       'approval: { from: [ml-oncall] }',
       'approval: { preapprovedWhen: x, from: [a] }',
-      'schema/not-available',
       'preapprovedWhen',
       /not available/,
     ],
     ['uses: ticket', 'uses: tikcet', 'steps/unknown-type', 'tikcet', /did you mean ticket/],
-    ['uses: ticket', 'uses: http', 'steps/not-available', 'http', /not available yet/],
     ['id: ticket', 'id: page', 'steps/duplicate-id', 'page, uses: ticket', /another id/],
     [
       'needs: [rollback]',

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { canonicalJson } from '../domain/canonical-json.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { parseMatcher } from '../domain/matcher.ts';
-import type { CompiledRunbook, Matcher, MetricSpec, StepPlan } from '../domain/runbook.ts';
+import type { CompiledRunbook, InputValue, Matcher, MetricSpec, StepPlan } from '../domain/runbook.ts';
 import { checkExpressions } from './checks/expressions.ts';
 import { checkMatch } from './checks/match.ts';
 import { boundExpression, checkMetrics } from './checks/metrics.ts';
@@ -14,10 +14,16 @@ import { type Check, viewOf } from './checks/view.ts';
 import type { Problem } from './rules.ts';
 import { API_VERSION, type metricSchema, runbookSchema, type stepSchema } from './schema.ts';
 import { parsePart } from './schema-problems.ts';
-import { isStepType, STEP_INPUTS, TIMEOUT_ROOM_MS } from './steps/inputs.ts';
+import { TIMEOUT_ROOM_MS } from './steps/define.ts';
+import { stepDefinition } from './steps/definitions.ts';
 import { YamlSource } from './yaml-source.ts';
 
 export type CompileResult = { ok: true; runbook: CompiledRunbook } | { ok: false; problems: Problem[] };
+
+export interface CompileOptions {
+  /** Values that the installation sets, by runbook and input; defaults stand where it sets none. */
+  inputs?: Readonly<Record<string, Readonly<Record<string, InputValue>>>>;
+}
 
 const CHECKS: readonly Check[] = [
   checkMatch,
@@ -32,15 +38,16 @@ const CHECKS: readonly Check[] = [
  * Compiles the text of a runbook to its plan, or tells every mistake in it at once, in the order of the file.
  * @param file how messages name it; nothing is read from disk.
  */
-export function compileRunbook(file: string, text: string): CompileResult {
+export function compileRunbook(file: string, text: string, options: CompileOptions = {}): CompileResult {
   const source = new YamlSource(file, text);
   if (source.problems.length > 0) return { ok: false, problems: source.problems };
 
   const shape = parsePart(source, runbookSchema, source.value, []);
-  const view = viewOf(source.value);
+  const view = viewOf(source.value, options.inputs);
   const inputs = view.steps.map((step) => {
-    if (step.uses === undefined || !isStepType(step.uses)) return { value: {}, problems: [] };
-    return parsePart(source, STEP_INPUTS[step.uses].input, step.with, [...step.path, 'with']);
+    const definition = stepDefinition(step.uses);
+    if (definition === undefined) return { value: {}, problems: [] };
+    return parsePart(source, definition.input, step.with, [...step.path, 'with']);
   });
   const problems = [
     ...shape.problems,
@@ -63,6 +70,8 @@ export function compileRunbook(file: string, text: string): CompileResult {
     ...(spec.target === undefined
       ? {}
       : { target: { ...spec.target, cluster: spec.target.cluster ?? defaultCluster(spec.correlateBy) } }),
+    inputs: view.inputs,
+    gitops: spec.gitops,
     metrics: Object.fromEntries(
       Object.entries(spec.metrics).map(([name, metric]) => [name, metricOf(metric)]),
     ),
@@ -116,9 +125,8 @@ function planOf(
   index: number,
   source: YamlSource,
 ): { plan: StepPlan; problems: Problem[] } {
-  // Unknown types were told before a plan is made.
-  const uses = isStepType(step.uses) ? step.uses : 'page';
-  const definition = STEP_INPUTS[uses];
+  const definition = stepDefinition(step.uses);
+  if (definition === undefined) throw new Error(`step type ${step.uses} was not told to be unknown`);
   const innerWaitMs = definition.innerWaitMs?.(input) ?? 0;
   const problems: Problem[] = [];
   if (step.timeout !== undefined && step.timeout < innerWaitMs) {
@@ -127,7 +135,8 @@ function planOf(
   }
   const plan: StepPlan = {
     id: step.id,
-    uses,
+    uses: step.uses,
+    mutates: typeof definition.mutates === 'function' ? definition.mutates(input) : definition.mutates,
     needs: step.needs,
     always: step.always,
     ...(step.when === undefined ? {} : { when: step.when }),
@@ -136,7 +145,7 @@ function planOf(
     timeoutMs:
       step.timeout ??
       Math.max(definition.defaultTimeoutMs, innerWaitMs + (innerWaitMs > 0 ? TIMEOUT_ROOM_MS : 0)),
-    retry: { maxAttempts: step.retry?.maxAttempts ?? definition.defaultMaxAttempts },
+    ...(step.retry === undefined ? {} : { retry: step.retry }),
     onFailure: step.onFailure,
     ...(step.approval === undefined
       ? {}
@@ -146,6 +155,10 @@ function planOf(
             count: step.approval.count,
             timeoutMs: step.approval.timeout,
             onTimeout: step.approval.onTimeout,
+            ...(step.approval.preapprovedWhen === undefined
+              ? {}
+              : { preapprovedWhen: step.approval.preapprovedWhen }),
+            ...(step.approval.breakGlass ? { breakGlass: true } : {}),
           },
         }),
     with: input,

@@ -19,7 +19,17 @@ export const TARGET_FIELDS = {
   replicas: 'int',
 } as const;
 
-const EXPRESSION_ROOTS: readonly string[] = ['metrics', 'steps', 'target', 'alert'];
+/** Fields of `incident` in expressions with their CEL types. */
+export const INCIDENT_FIELDS = {
+  severity: 'string',
+  round: 'double',
+  acknowledged: 'bool',
+  firing: 'double',
+} as const;
+
+const EXPRESSION_ROOTS: readonly string[] = ['metrics', 'steps', 'target', 'alert', 'inputs', 'incident'];
+/** Read as a whole: the time of the measurement. */
+const NOW = 'now';
 
 type ExpressionRule = 'cel/syntax' | 'cel/type' | 'cel/limit' | 'cel/not-allowed' | 'cel/unknown-name';
 
@@ -36,6 +46,8 @@ export type Reference =
   | { kind: 'metric'; name: string; start: number; end: number }
   | { kind: 'step'; id: string; output: string | undefined; start: number; end: number }
   | { kind: 'target'; field: string; start: number; end: number }
+  | { kind: 'input'; name: string; start: number; end: number }
+  | { kind: 'incident'; field: string; start: number; end: number }
   | { kind: 'label'; name: string; start: number; end: number };
 
 export interface ParsedExpression {
@@ -58,9 +70,9 @@ export function inspect(
     result.problems.push({ rule, start: node.start, end: node.end, message });
   switch (node.op) {
     case 'id':
-      if (locals.has(node.args)) return;
+      if (locals.has(node.args) || node.args === NOW) return;
       if (!EXPRESSION_ROOTS.includes(node.args)) {
-        const message = `unknown name ${node.args}: expressions read metrics, steps, target and alert.labels, and text stands in quotes`;
+        const message = `unknown name ${node.args}: expressions read metrics, steps, inputs, target, incident, alert.labels and now, and text stands in quotes`;
         reject(message, 'cel/unknown-name');
       } else {
         // As a whole, an unknown metric would simply be absent, and `metrics.all(...)` known without it.
@@ -133,6 +145,8 @@ const EXAMPLES: Record<string, string> = {
   metrics: 'metrics.harmRate',
   steps: 'steps.rollback.revision',
   target: 'target.riskTier',
+  inputs: 'inputs.limit',
+  incident: 'incident.severity',
   alert: 'alert.labels.severity',
 };
 
@@ -154,10 +168,12 @@ function readReference(node: ASTNode, result: ParsedExpression, locals: Readonly
   if (first === undefined) return false;
   if (root === 'metrics') result.references.push({ kind: 'metric', name: first, ...at });
   else if (root === 'steps') result.references.push({ kind: 'step', id: first, output: second, ...at });
-  else if (root === 'target') {
-    if (Object.hasOwn(TARGET_FIELDS, first)) result.references.push({ kind: 'target', field: first, ...at });
+  else if (root === 'inputs') result.references.push({ kind: 'input', name: first, ...at });
+  else if (root === 'target' || root === 'incident') {
+    const fields = root === 'target' ? TARGET_FIELDS : INCIDENT_FIELDS;
+    if (Object.hasOwn(fields, first)) result.references.push({ kind: root, field: first, ...at });
     else {
-      const message = `a target has no ${first}${didYouMean(first, Object.keys(TARGET_FIELDS))}`;
+      const message = `${root === 'target' ? 'a target' : 'an incident'} has no ${first}${didYouMean(first, Object.keys(fields))}`;
       result.problems.push({ rule: 'cel/unknown-name', ...at, message });
     }
   } else if (first === 'labels' && second !== undefined)

@@ -9,6 +9,9 @@ const CONTEXT: ExpressionContext = {
     nan: { value: Number.NaN },
     infinite: { value: Number.POSITIVE_INFINITY },
   },
+  inputs: { limit: 0.05, fallback: 'llm-fallback', since: '2026-01-01T00:00:00Z' },
+  incident: { severity: 'SEV1', round: 1, acknowledged: false, firing: 2 },
+  nowMs: Date.parse('2026-02-01T00:00:00Z'),
   steps: { rollback: { revision: 4, applied: 'patched', images: ['a', 'b'] } },
   target: {
     cluster: 'c',

@@ -1,9 +1,11 @@
 import { TypeError as CelTypeError, Environment, EvaluationError, ParseError } from '@marcbachmann/cel-js';
 import type { Evaluation } from '../activities/contract.ts';
+import type { InputValue } from '../domain/runbook.ts';
 import type { Target, TargetFacts } from '../domain/target.ts';
 import {
   collectLiterals,
   type ExpressionProblem,
+  INCIDENT_FIELDS,
   inspect,
   type ParsedExpression,
   type Reference,
@@ -11,9 +13,12 @@ import {
 } from './expression-syntax.ts';
 
 /**
- * Expressions of runbooks: CEL over four names.
+ * Expressions of runbooks: CEL over these names.
  * - `metrics.<name>`: number; unknown when missing, NaN, stale or its query failed;
  * - `steps.<id>.<output>`: output of a step that has ended (numbers are doubles: compare, or add `1.0`);
+ * - `inputs.<name>`: what the installation set, or the default;
+ * - `incident.<field>`: see INCIDENT_FIELDS;
+ * - `now`: time of the measurement;
  * - `target.<field>`: see TARGET_FIELDS; owner and riskTier are "" where the workload names none;
  * - `alert.labels.<name>`: text of the alert, as data.
  */
@@ -35,24 +40,72 @@ const MAX_REASON_LENGTH = 300;
 export interface ExpressionContext {
   metrics: Record<string, { value?: number; reason?: string }>;
   steps: Record<string, Record<string, unknown>>;
+  inputs: Record<string, InputValue>;
+  incident: { severity: string; round: number; acknowledged: boolean; firing: number };
+  nowMs: number;
   target?: Target & Partial<TargetFacts>;
   alert: { labels: Record<string, string> };
 }
 
-const checker = new Environment({ limits: LIMITS })
-  .registerVariable('metrics', 'map<string, double>')
-  .registerVariable('steps', 'map<string, map<string, dyn>>')
-  .registerVariable({ name: 'target', schema: { ...TARGET_FIELDS } })
-  .registerVariable('alert', 'map<string, map<string, string>>');
+/** Nothing is known. */
+export const EMPTY_CONTEXT: ExpressionContext = {
+  metrics: {},
+  steps: {},
+  inputs: {},
+  incident: { severity: '', round: 1, acknowledged: false, firing: 0 },
+  nowMs: 0,
+  alert: { labels: {} },
+};
 
-const evaluator = new Environment({ limits: LIMITS })
-  .registerVariable('metrics', 'map<string, double>')
+/** CEL types of what a runbook declares itself, by name. */
+export interface ExpressionScope {
+  inputs: Readonly<Record<string, string>>;
+  /** Outputs of each step. */
+  steps: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+function common(): Environment {
+  return new Environment({ limits: LIMITS })
+    .registerVariable('metrics', 'map<string, double>')
+    .registerVariable('now', 'google.protobuf.Timestamp')
+    .registerVariable('alert', 'map<string, map<string, string>>');
+}
+
+function typed(environment: Environment): Environment {
+  return environment
+    .registerVariable({ name: 'target', schema: { ...TARGET_FIELDS } })
+    .registerVariable({ name: 'incident', schema: { ...INCIDENT_FIELDS } });
+}
+
+const untypedChecker = typed(common())
+  .registerVariable('inputs', 'map<string, dyn>')
+  .registerVariable('steps', 'map<string, map<string, dyn>>');
+
+const evaluator = common()
+  .registerVariable('inputs', 'map<string, dyn>')
   .registerVariable('steps', 'map<string, map<string, dyn>>')
   .registerVariable('target', 'map<string, dyn>')
-  .registerVariable('alert', 'map<string, map<string, string>>');
+  .registerVariable('incident', 'map<string, dyn>');
 
-/** Reads an expression: its mistakes (all that can be told without the runbook), what it reads, and its type. */
-export function parseExpression(text: string): ParsedExpression {
+const checkers = new WeakMap<ExpressionScope, Environment>();
+
+function checkerFor(scope: ExpressionScope | undefined): Environment {
+  if (scope === undefined) return untypedChecker;
+  const known = checkers.get(scope);
+  if (known !== undefined) return known;
+  const outputs = Object.fromEntries(Object.entries(scope.steps).map(([id, types]) => [id, { ...types }]));
+  const made = typed(common())
+    .registerVariable({ name: 'inputs', schema: { ...scope.inputs } })
+    .registerVariable({ name: 'steps', schema: outputs });
+  checkers.set(scope, made);
+  return made;
+}
+
+/**
+ * Reads an expression: its mistakes, what it reads, and its type.
+ * @param scope what the runbook declares; without it, inputs and outputs may be of any type.
+ */
+export function parseExpression(text: string, scope?: ExpressionScope): ParsedExpression {
   const result: ParsedExpression = { references: [], problems: [], type: undefined, literals: [] };
   if (text.length > MAX_EXPRESSION_LENGTH) {
     const message = `an expression is at most ${MAX_EXPRESSION_LENGTH} characters long: define a metric for a part of it`;
@@ -60,7 +113,7 @@ export function parseExpression(text: string): ParsedExpression {
     return result;
   }
   try {
-    const parsed = checker.parse(text);
+    const parsed = checkerFor(scope).parse(text);
     inspect(parsed.ast, result, new Set(), { loops: 0 });
     collectLiterals(parsed.ast, result.literals);
     if (result.problems.length > 0) return result;
@@ -143,7 +196,15 @@ function celContext(context: ExpressionContext): Record<string, unknown> {
       target.set(field, type === 'int' && typeof value === 'number' ? BigInt(value) : value);
   }
   const steps = new Map(Object.entries(context.steps).map(([id, outputs]) => [id, toMaps(outputs)]));
-  return { metrics, steps, target, alert: new Map([['labels', toMaps(context.alert.labels)]]) };
+  return {
+    metrics,
+    steps,
+    target,
+    inputs: toMaps(context.inputs),
+    incident: toMaps(context.incident),
+    now: new Date(context.nowMs),
+    alert: new Map([['labels', toMaps(context.alert.labels)]]),
+  };
 }
 
 function toMaps(value: unknown): unknown {

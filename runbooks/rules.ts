@@ -9,7 +9,6 @@ export const RULES = {
   'yaml/key': 'Keys are plain text.',
   'schema/missing-field': 'Every field that is needed is there.',
   'schema/unknown-field': 'There are no fields that nobody reads.',
-  'schema/not-available': 'The field is part of the design, but not of this version.',
   'schema/wrong-type': 'A field holds the type of value that it takes.',
   'schema/wrong-value': 'A field holds a value that it takes.',
   'runbook/duplicate-name': 'Every runbook loaded has a name of its own.',
@@ -25,7 +24,6 @@ export const RULES = {
   'metrics/bind':
     'Placeholders of a PromQL text and the entries of bind are the same, and stand outside quotes.',
   'steps/unknown-type': 'uses names a step type.',
-  'steps/not-available': 'The step type is part of the design, but not of this version.',
   'steps/duplicate-id': 'Every step has an id of its own.',
   'steps/unknown-need': 'needs names steps of the runbook.',
   'steps/cycle': 'No step needs itself, directly or through others.',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Path, Problem } from './rules.ts';
-import { FIELDS_TO_COME, METRIC_VARIANTS } from './schema.ts';
+import { METRIC_VARIANTS } from './schema.ts';
 import { DURATION_EXAMPLES } from './steps/fields.ts';
 import { didYouMean } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
@@ -51,17 +51,11 @@ function translate(
   if (issue.code === 'unrecognized_keys') {
     const known = keysOf(field);
     return issue.keys.map((key) =>
-      FIELDS_TO_COME.includes(key)
-        ? source.keyProblem(
-            'schema/not-available',
-            [...path, key],
-            `${key} is not available in this version: leave it out`,
-          )
-        : source.keyProblem(
-            'schema/unknown-field',
-            [...path, key],
-            `unknown field ${key}${didYouMean(key, known)}`,
-          ),
+      source.keyProblem(
+        'schema/unknown-field',
+        [...path, key],
+        `unknown field ${key}${didYouMean(key, known)}`,
+      ),
     );
   }
   if (value === undefined && issue.code !== 'custom') {

@@ -74,6 +74,17 @@ const approval = z.strictObject({
     .enum(['escalate', 'reject'])
     .default('escalate')
     .describe('escalate pages on; reject ends the step.'),
+  preapprovedWhen: expression
+    .optional()
+    .describe(
+      'CEL: where the mode of the target is auto and this holds, nobody is asked. Never counts while it is unknown, nor for a rollback while traffic is diverted.',
+    ),
+  breakGlass: z
+    .boolean()
+    .default(false)
+    .describe(
+      'One person with the break-glass right may approve alone, with a reason; the commander is paged.',
+    ),
 });
 
 export const stepSchema = z.strictObject({
@@ -90,15 +101,52 @@ export const stepSchema = z.strictObject({
   timeout: duration.optional().describe('Time for the step, without waiting for people.'),
   retry: z
     .strictObject({
-      maxAttempts: z.int().min(1).max(1_000).describe('Attempts of the activities of the step.'),
+      maxAttempts: z
+        .int()
+        .min(1)
+        .max(1_000)
+        .describe('Attempts of each call of the step to a vendor or cluster.'),
     })
-    .optional(),
+    .optional()
+    .describe('Without it, calls are tried again until the timeout of the step.'),
   onFailure: z
     .enum(['continue', 'escalate', 'halt'])
     .default('escalate')
     .describe('escalate: a human is told.'),
   approval: approval.optional().describe('Who has to approve before the step runs.'),
   with: z.record(z.string(), z.unknown()).default({}).describe('Input of the step type.'),
+});
+
+/** Inputs are few: more is a program. */
+const MAX_INPUTS = 50;
+
+const inputName = z
+  .string()
+  .regex(
+    /^[a-z][a-zA-Z0-9_]*$/,
+    'an input starts with a lower case letter and has letters, digits and _ only',
+  );
+
+const input = z
+  .strictObject({
+    default: z
+      .union([z.string().max(2_000), z.number(), z.boolean()])
+      .describe('Value where the installation sets none; what it sets has the same type.'),
+    description: z.string().max(2_000).optional().describe('What it is for.'),
+  })
+  .describe('A value that installations set.');
+
+/** More than this is no tuning but switching the checks off. */
+const MAX_IGNORED = 20;
+
+const ignored = z.strictObject({
+  rule: z.string().min(1).describe('Id of a warning.'),
+  step: stepId.optional().describe('Only for this step.'),
+  reason: z
+    .string()
+    .min(10, 'a reason of at least 10 characters')
+    .max(500)
+    .describe('Why it does not matter here.'),
 });
 
 const target = z.strictObject({
@@ -120,6 +168,7 @@ export const runbookSchema = z
       owner: z.string().min(1).max(200).describe('Who answers for it: a team or a mail address.'),
       version: z.int().min(1).describe('Raise it with every change.'),
       description: z.string().max(2_000).optional().describe('What it is for.'),
+      ignore: z.array(ignored).max(MAX_IGNORED).default([]).describe('Warnings that are turned off.'),
     }),
     spec: z.strictObject({
       match: z.array(z.string()).max(50).describe('Alertmanager matchers that must all match an alert.'),
@@ -129,6 +178,17 @@ export const runbookSchema = z
         .max(10)
         .describe('Labels whose values make the incident.'),
       target: target.optional().describe('What the steps act on; absent for runbooks that change nothing.'),
+      inputs: z
+        .record(inputName, input)
+        .refine((inputs) => Object.keys(inputs).length <= MAX_INPUTS, `at most ${MAX_INPUTS} inputs`)
+        .default({})
+        .describe('What installations set without editing the runbook.'),
+      gitops: z
+        .enum(['refuse'])
+        .default('refuse')
+        .describe(
+          'A workload whose template comes from Git is not rolled back: the change to revert is handed over.',
+        ),
       metrics: z
         .record(metricName, metricSchema)
         .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `at most ${MAX_METRICS} metrics`)
@@ -150,6 +210,3 @@ export const runbookSchema = z
     }),
   })
   .describe('A Firebreak runbook: which alerts it answers, what it measures, and what happens.');
-
-/** Fields of the design that this version does not read yet: told apart from slips. */
-export const FIELDS_TO_COME: readonly string[] = ['inputs', 'gitops', 'preapprovedWhen', 'breakGlass'];

@@ -8,7 +8,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runbookJsonSchema } from '../runbooks/json-schema.ts';
 import { RULES } from '../runbooks/rules.ts';
-import { STEP_INPUTS, STEP_TYPES_TO_COME, type StepDefinition } from '../runbooks/steps/inputs.ts';
+import type { StepDefinition } from '../runbooks/steps/define.ts';
+import { STEP_DEFINITIONS } from '../runbooks/steps/registry.ts';
 import { configReference } from '../worker/config/reference.ts';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -39,7 +40,7 @@ export function generatedPages(): Record<string, string> {
 
 function runbookReference(): string {
   const inputs = inputSchemas();
-  const sections = Object.entries(STEP_INPUTS).map(([type, definition]) =>
+  const sections = Object.entries(STEP_DEFINITIONS).map(([type, definition]) =>
     [`### ${type}`, '', facts(definition), '', fieldTable(inputs[type])].join('\n'),
   );
   const rules = Object.entries(RULES).map(([id, text]) => `| \`${id}\` | ${cell(text)} |`);
@@ -52,8 +53,6 @@ function runbookReference(): string {
     '## Step types',
     '',
     sections.join('\n\n'),
-    '',
-    `Not available yet: ${STEP_TYPES_TO_COME.map((type) => `\`${type}\``).join(', ')}.`,
     '',
     '## Rules',
     '',

@@ -44,6 +44,7 @@ export interface WebhooksDeps {
     | 'postmortem'
     | 'attempts'
     | 'actionItems'
+    | 'incidentsSince'
     | 'recordAttempt'
     | 'ping'
   >;
@@ -130,7 +131,7 @@ export function createWebhooks(deps: WebhooksDeps): FastifyInstance {
     now,
     ...(deps.capacity ? { capacity: deps.capacity } : {}),
   });
-  app.register(apiRoutes, { prefix: '/api/v1', access, reader, records, act, decide });
+  app.register(apiRoutes, { prefix: '/api/v1', access, reader, records, act, decide, now });
   if (deps.slack !== undefined) {
     const slack = createSlackEdge({
       config: deps.slack,

@@ -2,8 +2,11 @@
 import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type {
   ChatActivities,
+  EndpointActivities,
+  ExpressionActivities,
   KubernetesActivities,
   MeasurementActivities,
+  NotificationActivities,
   PagingActivities,
   RecordActivities,
   SampleActivities,
@@ -33,13 +36,18 @@ const FOREVER: ActivityOptions['retry'] = {
 
 export type ClusterActivities = KubernetesActivities & MeasurementActivities & TrafficActivities;
 
+/** What a runbook's `retry` says of its step's own calls; without it they are repeated until the step's timeout. */
+function retryOf(maxAttempts: number | undefined): ActivityOptions['retry'] {
+  return maxAttempts === undefined ? FOREVER : { ...FOREVER, maximumAttempts: maxAttempts };
+}
+
 /** Reads and quick writes in a cluster: idempotent, so repeated until the step's own timeout ends them. */
-export function clusterActivities(cluster: string): ClusterActivities {
+export function clusterActivities(cluster: string, maxAttempts?: number): ClusterActivities {
   return proxyActivities<ClusterActivities>({
     taskQueue: clusterTaskQueue(cluster),
     // One API call or query each; a worker killed meanwhile costs this long.
     startToCloseTimeout: '15s',
-    retry: FOREVER,
+    retry: retryOf(maxAttempts),
   });
 }
 
@@ -66,11 +74,16 @@ export function clusterMutations(cluster: string): ClusterActivities {
   });
 }
 
+export type VendorActivities = TicketActivities &
+  SampleActivities &
+  NotificationActivities &
+  EndpointActivities &
+  ExpressionActivities;
+
 /** Vendors people wait for (tickets, samples): slow ones get time, the step's timeout ends the attempts. */
-export const vendors = proxyActivities<TicketActivities & SampleActivities>({
-  startToCloseTimeout: '60s',
-  retry: FOREVER,
-});
+export function vendors(maxAttempts?: number): VendorActivities {
+  return proxyActivities<VendorActivities>({ startToCloseTimeout: '60s', retry: retryOf(maxAttempts) });
+}
 
 /**
  * Attempts of a page over a role's channels, until one accepts. Cancelled ones are waited for: nothing may trigger after

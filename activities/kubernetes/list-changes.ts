@@ -1,8 +1,9 @@
 import type { V1ConfigMap } from '@kubernetes/client-node';
 import type { Target } from '../../domain/target.ts';
+import type { TargetChange } from '../../domain/target-change.ts';
 import { fromKubernetes, kubernetesStatus } from '../failure.ts';
 import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
-import { FIELD_MANAGER, type RawDeployment, revisionOf } from './raw-objects.ts';
+import { FIELD_MANAGER, type RawDeployment, type RawReplicaSet, revisionOf } from './raw-objects.ts';
 import { createdAtMs, oneLine, type Revisions, readRevisions } from './revisions.ts';
 import { imagesOf, referencesOf } from './template.ts';
 
@@ -13,20 +14,19 @@ const MAX_MANAGER_CHARS = 60;
 /** It writes revision numbers and status: nobody's change. */
 const DEPLOYMENT_CONTROLLER = 'kube-controller-manager';
 
-interface Change {
-  atMs: number;
-  what: string;
-}
+/** Revisions that a ReplicaSet had before, separated by commas: the controller notes them when its template comes back. */
+const REVISION_HISTORY_ANNOTATION = 'deployment.kubernetes.io/revision-history';
 
 /** What changed since a moment, newest first: rollouts, edits of the Deployment, ConfigMaps that it uses. Never contents. */
 export async function listChanges(
   clusters: ClusterMap,
-  { target, sinceMs }: { target: Target; sinceMs: number },
-): Promise<{ changes: Change[] }> {
+  { target, sinceMs, sinceRevision }: { target: Target; sinceMs: number; sinceRevision?: number },
+): Promise<{ changes: TargetChange[] }> {
   const clients = clientsFor(clusters, target);
   const revisions = await readRevisions(clients, target);
   const changes = [
     ...rollouts(revisions),
+    ...comeback(revisions, sinceRevision),
     ...edits(revisions.deployment),
     ...(await configMapChanges(clients, target.namespace, revisions.deployment)),
   ];
@@ -34,7 +34,7 @@ export async function listChanges(
   return { changes: recent.slice(0, MAX_CHANGES) };
 }
 
-function rollouts({ replicaSets }: Revisions): Change[] {
+function rollouts({ replicaSets }: Revisions): TargetChange[] {
   // Times are whole seconds: two rollouts within one are told apart by their revisions.
   const byAge = [...replicaSets].sort(
     (a, b) =>
@@ -46,15 +46,46 @@ function rollouts({ replicaSets }: Revisions): Change[] {
     const beforeImages = before === undefined ? undefined : imagesOf(before.spec.template).join(', ');
     const how =
       beforeImages === undefined || beforeImages === images ? images : `${beforeImages} -> ${images}`;
+    // A template that came back has a higher number now than the one that it was made with.
+    const revision = formerRevisions(replicaSet)[0] ?? revisionOf(replicaSet.metadata);
     return {
       atMs: createdAtMs(replicaSet),
-      what: `rollout of revision ${revisionOf(replicaSet.metadata)}: ${how}`,
+      what: `rollout of revision ${revision}: ${how}`,
+      revision,
+      images: imagesOf(replicaSet.spec.template),
     };
   });
 }
 
+/**
+ * A rollback by others (`kubectl rollout undo`): the template comes back with its old ReplicaSet, whose age tells nothing.
+ * The time is that of the last write by somebody who sets parts of the template, which can be a little late.
+ */
+function comeback({ current, deployment }: Revisions, sinceRevision: number | undefined): TargetChange[] {
+  if (current === undefined || sinceRevision === undefined) return [];
+  const revision = revisionOf(current.metadata);
+  const before = formerRevisions(current).at(-1);
+  if (before === undefined || revision <= sinceRevision) return [];
+  const written = (deployment.metadata.managedFields ?? [])
+    .filter(({ manager, subresource }) => subresource !== 'status' && manager !== DEPLOYMENT_CONTROLLER)
+    .filter(({ fieldsV1 = {} }) => JSON.stringify(fieldsV1).includes('"f:template"'))
+    .sort((a, b) => Date.parse(b.time ?? '') - Date.parse(a.time ?? ''))[0];
+  if (written === undefined || written.manager === FIELD_MANAGER) return [];
+  const images = imagesOf(current.spec.template);
+  const what = `rollout back to the template of revision ${before}, now revision ${revision}: ${images.join(', ')}`;
+  return [{ atMs: Date.parse(written.time ?? ''), what, revision, images }];
+}
+
+function formerRevisions({ metadata }: RawReplicaSet): number[] {
+  const text = metadata.annotations?.[REVISION_HISTORY_ANNOTATION] ?? '';
+  return text
+    .split(',')
+    .map(Number)
+    .filter((revision) => Number.isInteger(revision) && revision > 0);
+}
+
 /** The last change of each writer, by the API server's record of who set which field. */
-function edits({ metadata }: RawDeployment): Change[] {
+function edits({ metadata }: RawDeployment): TargetChange[] {
   return (metadata.managedFields ?? [])
     .filter(({ manager, subresource }) => subresource !== 'status' && manager !== DEPLOYMENT_CONTROLLER)
     .filter(({ manager }) => manager !== FIELD_MANAGER)
@@ -72,8 +103,8 @@ async function configMapChanges(
   clients: ClusterClients,
   namespace: string,
   deployment: RawDeployment,
-): Promise<Change[]> {
-  const changes: Change[] = [];
+): Promise<TargetChange[]> {
+  const changes: TargetChange[] = [];
   for (const name of referencesOf(deployment.spec.template).configMaps.slice(0, MAX_CONFIG_MAPS)) {
     const configMap = await readConfigMap(clients, namespace, name);
     for (const { manager, time } of configMap?.metadata?.managedFields ?? []) {

@@ -16,7 +16,7 @@ export async function evaluate(
   input: EvaluateInput,
   notBeforeMs?: number,
 ): Promise<EvaluateResult> {
-  const { target, facts, metrics, expressions, steps, alert } = input;
+  const { target, facts, metrics, expressions } = input;
   const names = metricsOf(Object.values(expressions));
   const evidence: Record<string, MetricReading> = {};
   try {
@@ -33,7 +33,12 @@ export async function evaluate(
   } catch (error) {
     for (const name of names) evidence[name] = { reason: reasonOf(error), promql: '', atMs: Date.now() };
   }
-  const context = { metrics: evidence, steps, target: { ...target, ...facts }, alert };
+  const context = {
+    ...input.context,
+    metrics: evidence,
+    nowMs: Date.now(),
+    target: { ...target, ...facts },
+  };
   const results: Record<string, Evaluation> = {};
   for (const [name, expression] of Object.entries(expressions)) {
     results[name] = evaluateExpression(expression, context);

@@ -99,9 +99,8 @@ async function checkGuards(
 ): Promise<GuardResult[]> {
   if (guards.length === 0) return [];
   const expressions = Object.fromEntries(guards.map((guard, index) => [String(index), guard]));
-  const { target, facts, metrics, t0Ms } = input;
-  const context = { target, facts, metrics, expressions, steps: {}, alert: { labels: {} } };
-  const { results } = await evaluate(client, context, t0Ms);
+  const { target, facts, metrics, context, t0Ms } = input;
+  const { results } = await evaluate(client, { target, facts, metrics, expressions, context }, t0Ms);
   return guards.map((expr, index) => {
     const result = results[String(index)];
     const holds = result?.known === true && typeof result.value === 'boolean' ? result.value : 'unknown';

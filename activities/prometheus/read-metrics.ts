@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { MetricSpec } from '../../domain/runbook.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
-import { evaluateExpression } from '../../runbooks/expressions.ts';
+import { EMPTY_CONTEXT, evaluateExpression } from '../../runbooks/expressions.ts';
 import type { MetricReading } from '../contract.ts';
 import { fail } from '../failure.ts';
 import type { PrometheusClient } from './client.ts';
@@ -43,8 +43,7 @@ export function bindLabels(spec: CounterSpec, scope: MetricScope): Record<string
 /** What a label or placeholder is bound to is an expression: a field of the target, or a literal. */
 function bindAll(bindings: Record<string, string>, { target, facts }: MetricScope): Record<string, string> {
   const bound = Object.entries(bindings).map(([name, expression]) => {
-    const context = { metrics: {}, steps: {}, target: { ...target, ...facts }, alert: { labels: {} } };
-    const value = evaluateExpression(expression, context);
+    const value = evaluateExpression(expression, { ...EMPTY_CONTEXT, target: { ...target, ...facts } });
     if (!value.known || typeof value.value !== 'string')
       throw fail('InvalidInput', `${name} cannot be bound to a text`);
     return [name, value.value];

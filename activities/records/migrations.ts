@@ -71,6 +71,11 @@ const MIGRATIONS: readonly Migration[] = [
       'create index action_items_lane on action_items (lane, due)',
     ],
   },
+  {
+    version: 2,
+    name: 'incidents by the time they were opened, for reports',
+    statements: ['create index incidents_opened on incidents (opened_at, ordinal)'],
+  },
 ];
 
 /** Any fixed number: two processes that start at once migrate one after the other ("fbrk" in ASCII). */

@@ -1,4 +1,4 @@
-import type { ActionItem, IncidentView, TimelineEntry } from '../../domain/incident.ts';
+import type { ActionItem, IncidentView, TimelineEntry, TimelineKind } from '../../domain/incident.ts';
 import { chainHash, genesisHash, sha256, storable, storableText } from './chain.ts';
 import type { SqlClient, SqlSession } from './sql.ts';
 import { RecordsError } from './sql.ts';
@@ -9,6 +9,9 @@ const MS = (column: string) => `round(extract(epoch from ${column}) * 1000)::flo
 
 /** A list is one page for a person; more would be a report, which reads the tables. */
 const MAX_LIST = 1_000;
+
+/** Entries of one kind of one incident in a report: what hundreds of notes say, nobody reads in a table. */
+const MAX_REPORT_ENTRIES = 200;
 
 /** Timelines count from 0 or 1; a first entry beyond that means that earlier ones are still on their way. */
 const HIGHEST_FIRST_SEQ = 1;
@@ -119,6 +122,23 @@ export function createRecordsStore(client: SqlClient): RecordsStore {
     },
 
     timeline: (incidentId) => readTimeline(client, incidentId),
+
+    async incidentsSince({ sinceMs, mode, kinds, limit }) {
+      const wanted = listLimit(limit);
+      const rows = await client.query<{ view: IncidentView }>(
+        `select view from incidents where opened_at >= $1::timestamptz and view ->> 'mode' = $2::text
+         order by opened_at desc, ordinal desc limit $3::int4`,
+        [isoTime(sinceMs), mode, wanted + 1],
+      );
+      const views = rows.slice(0, wanted).map((row) => row.view);
+      const timelines = await readTimelinesOf(
+        client,
+        views.map((view) => view.incidentId),
+        kinds,
+      );
+      const incidents = views.map((view) => ({ ...view, timeline: timelines.get(view.incidentId) ?? [] }));
+      return { incidents, truncated: rows.length > wanted };
+    },
 
     async actionItems({ incidentId, lane, limit }) {
       const rows = await client.query<{ incident_id: string; item: ActionItem }>(
@@ -272,6 +292,31 @@ async function readTimeline(session: SqlSession, incidentId: string): Promise<Ti
     [incidentId],
   );
   return rows.map((row) => row.entry);
+}
+
+/** The first entries of each of these kinds, by incident, in order: many notes push no other kind out. */
+async function readTimelinesOf(
+  session: SqlSession,
+  incidentIds: readonly string[],
+  kinds: readonly TimelineKind[],
+): Promise<Map<string, TimelineEntry[]>> {
+  const rows = await session.query<{ incident_id: string; entry: TimelineEntry }>(
+    `select incident_id, entry from (
+       select incident_id, seq, entry,
+         row_number() over (partition by incident_id, entry ->> 'kind' order by seq) as place
+       from timeline
+       where incident_id in (select jsonb_array_elements_text(($1::text)::jsonb))
+         and entry ->> 'kind' in (select jsonb_array_elements_text(($2::text)::jsonb))
+     ) as wanted where place <= $3::int4 order by incident_id, seq`,
+    [JSON.stringify(incidentIds), JSON.stringify(kinds), MAX_REPORT_ENTRIES],
+  );
+  const timelines = new Map<string, TimelineEntry[]>();
+  for (const { incident_id, entry } of rows) {
+    const entries = timelines.get(incident_id) ?? [];
+    entries.push(entry);
+    timelines.set(incident_id, entries);
+  }
+  return timelines;
 }
 
 /** One statement reads chain and end together: an append between two reads would look like tampering. */

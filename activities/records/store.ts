@@ -4,7 +4,9 @@ import type {
   IncidentState,
   IncidentView,
   TimelineEntry,
+  TimelineKind,
 } from '../../domain/incident.ts';
+import type { Mode } from '../../domain/target.ts';
 
 /** Somebody's attempt to decide or act, recorded by the edge before it is sent: denied and duplicate ones too. */
 export interface DecisionAttempt {
@@ -75,6 +77,17 @@ export interface RecordsStore {
   /** Newest first; `timeline` is left empty. */
   listIncidents(filter: { limit: number; state?: IncidentState }): Promise<IncidentView[]>;
   timeline(incidentId: string): Promise<TimelineEntry[]>;
+  /**
+   * Incidents triggered at or after a moment, newest first, for reports. Their `timeline` has the recorded entries of
+   * these kinds only, the first of each kind where there are very many.
+   * @returns at most `limit` of them; `truncated` says that there are more.
+   */
+  incidentsSince(filter: {
+    sinceMs: number;
+    mode: Mode;
+    kinds: readonly TimelineKind[];
+    limit: number;
+  }): Promise<{ incidents: IncidentView[]; truncated: boolean }>;
   /** By incident in the order they were written, else by due date. */
   actionItems(filter: {
     incidentId?: string;

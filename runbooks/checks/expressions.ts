@@ -2,16 +2,17 @@ import { SEVERITIES } from '../../domain/severity.ts';
 import type { Reference } from '../expression-syntax.ts';
 import { parseExpression } from '../expressions.ts';
 import type { Path, Problem } from '../rules.ts';
+import { stepDefinition } from '../steps/definitions.ts';
 import { didYouMean } from '../suggest.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { endedBefore, stepsById } from './graph.ts';
-import { listOf, type RunbookView, type StepView } from './view.ts';
+import type { RunbookView, StepView } from './view.ts';
 
 /** CEL of severity, when, whenever and guards: syntax, type, and that what they read is there. */
 export function checkExpressions(view: RunbookView, source: YamlSource): Problem[] {
   const byId = stepsById(view.steps);
   const problems: Problem[] = [];
-  const check = (text: unknown, path: Path, wanted: 'bool' | 'string', step?: StepView) => {
+  const check = (text: unknown, path: Path, wanted: 'bool' | 'string' | 'any', step?: StepView) => {
     if (typeof text === 'string' && text !== '') {
       problems.push(...checkExpression({ text, path, wanted, step, view, byId, source }));
     }
@@ -20,9 +21,10 @@ export function checkExpressions(view: RunbookView, source: YamlSource): Problem
   for (const step of view.steps) {
     check(step.when, [...step.path, 'when'], 'bool', step);
     check(step.whenever, [...step.path, 'whenever'], 'bool', step);
-    if (step.uses !== 'verify') continue;
-    for (const [index, guard] of listOf(step.with.guards).entries()) {
-      check(guard, [...step.path, 'with', 'guards', index], 'bool', step);
+    check(step.approval.preapprovedWhen, [...step.path, 'approval', 'preapprovedWhen'], 'bool', step);
+    const definition = stepDefinition(step.uses);
+    for (const { path, text, wanted } of definition?.expressions(step.with) ?? []) {
+      check(text, [...step.path, 'with', ...path], wanted, step);
     }
   }
   return problems;
@@ -31,7 +33,7 @@ export function checkExpressions(view: RunbookView, source: YamlSource): Problem
 interface Place {
   text: string;
   path: Path;
-  wanted: 'bool' | 'string';
+  wanted: 'bool' | 'string' | 'any';
   /** Absent: the severity. */
   step: StepView | undefined;
   view: RunbookView;
@@ -46,7 +48,7 @@ function checkExpression(place: Place): Problem[] {
     source.textProblem(problem.rule, path, problem, problem.message),
   );
   for (const reference of parsed.references) problems.push(...checkReference(reference, place));
-  if (parsed.type !== undefined && parsed.type !== wanted && parsed.type !== 'dyn') {
+  if (parsed.type !== undefined && wanted !== 'any' && parsed.type !== wanted && parsed.type !== 'dyn') {
     const message =
       wanted === 'bool'
         ? `this gives a ${parsed.type}: write a comparison, such as metrics.harmRate > 0.05`

@@ -1,5 +1,5 @@
 import type { Problem } from '../rules.ts';
-import { isStepType, STEP_INPUTS, STEP_TYPES_TO_COME } from '../steps/inputs.ts';
+import { STEP_TYPES, stepDefinition } from '../steps/definitions.ts';
 import { didYouMean } from '../suggest.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { cyclesOf, stepsById } from './graph.ts';
@@ -19,13 +19,14 @@ export function checkSteps(view: RunbookView, source: YamlSource): Problem[] {
       const message = 'when (decided once) or whenever (watched until it holds), not both';
       problems.push(source.keyProblem('steps/conditions', [...step.path, 'whenever'], message));
     }
-    if (view.target === undefined && step.uses !== undefined && isStepType(step.uses)) {
-      if (STEP_INPUTS[step.uses].needsTarget) {
-        const message = `${step.uses} acts on the target, and the runbook has none: add spec.target`;
-        problems.push(source.problem('target/missing', [...step.path, 'uses'], message));
-      }
+    const definition = stepDefinition(step.uses);
+    if (view.target === undefined && definition?.needsTarget) {
+      const message = `${step.uses} acts on the target, and the runbook has none: add spec.target`;
+      problems.push(source.problem('target/missing', [...step.path, 'uses'], message));
     }
-    problems.push(...checkAttachTo(step, byId, source));
+    for (const found of definition?.check(step, view) ?? []) {
+      problems.push(source.problem(found.rule, [...step.path, ...found.path], found.message));
+    }
   }
   for (const cycle of cyclesOf(byId)) {
     const [first] = cycle;
@@ -37,14 +38,9 @@ export function checkSteps(view: RunbookView, source: YamlSource): Problem[] {
 }
 
 function checkType(step: StepView, source: YamlSource): Problem[] {
-  if (step.uses === undefined || isStepType(step.uses)) return [];
-  const path = [...step.path, 'uses'];
-  if (STEP_TYPES_TO_COME.includes(step.uses)) {
-    const message = `step type ${step.uses} is not available yet; there is ${Object.keys(STEP_INPUTS).join(', ')}`;
-    return [source.problem('steps/not-available', path, message)];
-  }
-  const message = `unknown step type ${step.uses}${didYouMean(step.uses, Object.keys(STEP_INPUTS))}`;
-  return [source.problem('steps/unknown-type', path, message)];
+  if (step.uses === undefined || stepDefinition(step.uses) !== undefined) return [];
+  const message = `unknown step type ${step.uses}${didYouMean(step.uses, STEP_TYPES)}`;
+  return [source.problem('steps/unknown-type', [...step.path, 'uses'], message)];
 }
 
 function checkNeeds(step: StepView, byId: ReadonlyMap<string, StepView>, source: YamlSource): Problem[] {
@@ -54,16 +50,4 @@ function checkNeeds(step: StepView, byId: ReadonlyMap<string, StepView>, source:
     const message = `there is no step ${need}${didYouMean(need, others)}`;
     return [source.problem('steps/unknown-need', [...step.path, 'needs', index], message)];
   });
-}
-
-function checkAttachTo(step: StepView, byId: ReadonlyMap<string, StepView>, source: YamlSource): Problem[] {
-  const { attachTo } = step.with;
-  if (step.uses !== 'sample' || typeof attachTo !== 'string') return [];
-  if (byId.get(attachTo)?.uses === 'ticket') return [];
-  const tickets = [...byId.values()]
-    .filter((other) => other.uses === 'ticket')
-    .map((other) => other.id ?? '');
-  const what = byId.has(attachTo) ? `${attachTo} is no ticket step` : `there is no step ${attachTo}`;
-  const hint = tickets.length === 0 ? ': add a step that uses ticket' : didYouMean(attachTo, tickets);
-  return [source.problem('steps/attach-to', [...step.path, 'with', 'attachTo'], `${what}${hint}`)];
 }

@@ -1,3 +1,5 @@
+import type { InputValue } from '../../domain/runbook.ts';
+import { splitTemplate } from '../../domain/template.ts';
 import type { Path, Problem } from '../rules.ts';
 import type { YamlSource } from '../yaml-source.ts';
 
@@ -10,6 +12,8 @@ export interface RunbookView {
   match: unknown[];
   correlateBy: string[];
   target: Record<string, unknown> | undefined;
+  /** Values of the inputs: the installation's, or their defaults. */
+  inputs: Record<string, InputValue>;
   metrics: Map<string, Record<string, unknown>>;
   severity: unknown;
   steps: StepView[];
@@ -25,16 +29,31 @@ export interface StepView {
   when: unknown;
   whenever: unknown;
   hasApproval: boolean;
+  approval: Record<string, unknown>;
+  /** With the values of inputs in place of `${{ inputs.<name> }}`. */
   with: Record<string, unknown>;
 }
 
 export type Check = (view: RunbookView, source: YamlSource) => Problem[];
 
-export function viewOf(value: unknown): RunbookView {
+/** @param set values of inputs that the installation sets, by runbook. */
+export function viewOf(
+  value: unknown,
+  set: Readonly<Record<string, Readonly<Record<string, InputValue>>>> = {},
+): RunbookView {
   const root = recordOf(value);
   const spec = recordOf(root.spec);
+  const name = textOf(recordOf(root.metadata).name);
+  const own = name !== undefined && Object.hasOwn(set, name) ? set[name] : undefined;
+  const inputs: Record<string, InputValue> = {};
+  for (const [input, declared] of Object.entries(recordOf(spec.inputs))) {
+    const preset = recordOf(declared).default;
+    const chosen = own !== undefined && Object.hasOwn(own, input) ? own[input] : preset;
+    if (isInputValue(chosen)) inputs[input] = chosen;
+  }
   return {
-    name: textOf(recordOf(root.metadata).name),
+    name,
+    inputs,
     match: listOf(spec.match),
     correlateBy: listOf(spec.correlateBy).filter((item) => typeof item === 'string'),
     target: spec.target === undefined ? undefined : recordOf(spec.target),
@@ -54,7 +73,8 @@ export function viewOf(value: unknown): RunbookView {
         when: step.when,
         whenever: step.whenever,
         hasApproval: step.approval !== undefined,
-        with: recordOf(step.with),
+        approval: recordOf(step.approval),
+        with: recordOf(withInputs(step.with, inputs)),
       };
     }),
   };
@@ -73,6 +93,31 @@ export function recordOf(value: unknown): Record<string, unknown> {
 
 export function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [];
+}
+
+function isInputValue(value: unknown): value is InputValue {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+}
+
+const INPUT_REFERENCE = /^inputs\.([a-zA-Z_][a-zA-Z0-9_]*)$/;
+
+/**
+ * Puts the values of inputs in place of `${{ inputs.<name> }}`. A text that is nothing else becomes the value with its
+ * type; other expressions stay for the run, and so do inputs that there are not (they are told by the checks).
+ */
+function withInputs(value: unknown, inputs: Readonly<Record<string, InputValue>>): unknown {
+  if (Array.isArray(value)) return value.map((item) => withInputs(item, inputs));
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withInputs(item, inputs)]));
+  }
+  if (typeof value !== 'string') return value;
+  const parts = splitTemplate(value).map((part) => {
+    if ('text' in part) return part.text;
+    const name = INPUT_REFERENCE.exec(part.expression)?.[1];
+    const known = name !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+    return known ?? value.slice(part.start, part.end);
+  });
+  return parts.length === 1 ? parts[0] : parts.join('');
 }
 
 function textOf(value: unknown): string | undefined {

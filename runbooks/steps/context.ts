@@ -3,8 +3,11 @@
  * runtime zod; the incident workflow hands them everything through this interface.
  */
 import type {
+  EndpointActivities,
+  Evaluation,
   KubernetesActivities,
-  MeasurementActivities,
+  MetricReading,
+  NotificationActivities,
   RecordActivities,
   SampleActivities,
   TicketActivities,
@@ -21,7 +24,7 @@ import type {
   VerificationSummary,
 } from '../../domain/incident.ts';
 import type { PageRequest } from '../../domain/paging.ts';
-import type { RollbackPlan } from '../../domain/rollback-plan.ts';
+import type { Preapproval, RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
 import type { TargetAction, TargetResult } from '../../domain/target-command.ts';
@@ -93,19 +96,28 @@ export interface StepContext {
     timeoutMs: number,
   ): Promise<{ effect: 'measured' | 'not-seen' | 'unknown'; atMs: number; detail: string }>;
   verify(request: VerificationRequest): Promise<VerificationSummary>;
-  readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'listChanges'> &
-    Pick<MeasurementActivities, 'evaluate'>;
-  readonly main: TicketActivities & SampleActivities & Pick<RecordActivities, 'writePostmortem'>;
+  /** Evaluates CEL texts together, over one measurement. */
+  evaluate(
+    expressions: Record<string, string>,
+  ): Promise<{ results: Record<string, Evaluation>; evidence: Record<string, MetricReading> }>;
+  /** Fills `${{ expression }}` in a text with values, as plain text on one line each. */
+  fill(text: string): Promise<string>;
+  readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'listChanges'>;
+  readonly vendors: TicketActivities & SampleActivities & NotificationActivities & EndpointActivities;
+  readonly records: Pick<RecordActivities, 'writePostmortem'>;
+}
+
+/** What the step was approved on, where it needed an approval. */
+export interface Approved {
+  prepared: Prepared | undefined;
+  decisions: SignedDecision[];
+  /** Set where the runbook's version approved, and nobody was asked. */
+  preapproved?: Preapproval;
 }
 
 export interface StepRunner {
-  /** Changes production: in observe mode it is prepared and recorded, never run. */
-  mutates: boolean;
   /** Makes what people approve; mutates nothing. */
   prepare?(context: StepContext): Promise<Prepared>;
   /** @returns the step's outputs, plain JSON. */
-  run(
-    context: StepContext,
-    approved: { prepared: Prepared | undefined; decisions: SignedDecision[] },
-  ): Promise<Record<string, unknown>>;
+  run(context: StepContext, approved: Approved): Promise<Record<string, unknown>>;
 }

@@ -1,18 +1,18 @@
-import type { StepType } from '../../domain/runbook.ts';
-import { changes } from './changes/run.ts';
+// Generated from the folders beside it: node scripts/bootstrap.mjs scripts/steps.ts
+import { run as changes } from './changes/run.ts';
 import type { StepRunner } from './context.ts';
-import { divert } from './divert/run.ts';
-import { page } from './page/run.ts';
-import { postmortem } from './postmortem/run.ts';
-import { restore } from './restore/run.ts';
-import { rollback } from './rollback/run.ts';
-import { sample } from './sample/run.ts';
-import { snapshot } from './snapshot/run.ts';
-import { ticket } from './ticket/run.ts';
-import { verify } from './verify/run.ts';
+import { run as divert } from './divert/run.ts';
+import { run as page } from './page/run.ts';
+import { run as postmortem } from './postmortem/run.ts';
+import { run as restore } from './restore/run.ts';
+import { run as rollback } from './rollback/run.ts';
+import { run as sample } from './sample/run.ts';
+import { run as snapshot } from './snapshot/run.ts';
+import { run as ticket } from './ticket/run.ts';
+import { run as verify } from './verify/run.ts';
 
-/** The implementations of the step types: workflow code. Inputs are in `inputs.ts`, which workflow code never imports. */
-export const STEP_RUNNERS: Record<StepType, StepRunner> = {
+/** The implementations of the step types: workflow code. */
+export const STEP_RUNNERS: Readonly<Record<string, StepRunner>> = {
   changes,
   divert,
   page,

@@ -23,6 +23,7 @@ function input(name: string, to: RollbackTo, ledger: Ledger = {}) {
     to,
     ledger,
     approval: { from: ['ml-oncall'], count: 1 },
+    gitops: 'refuse' as const,
     served: SERVED,
   };
 }
@@ -263,6 +264,40 @@ describe('reading a target', () => {
     expect(changes.map(({ atMs }) => atMs)).toEqual(changes.map(({ atMs }) => atMs).sort((a, b) => b - a));
     expect(JSON.stringify([snapshot, changes])).not.toContain('CANARY');
     expect((await activities.listChanges({ target, sinceMs: Date.now() + 60_000 })).changes).toEqual([]);
+  });
+
+  it('tells a template that came back by kubectl, though its ReplicaSet is old', async () => {
+    await world.ship('undone', V1);
+    await world.ship('undone', V2);
+    const target = world.target('undone');
+    const activities = world.activities();
+    const before = (await activities.listChanges({ target, sinceMs: 0 })).changes;
+    // Times have whole seconds: the rollouts before must not fall into the second of this one.
+    const sinceMs = Math.max(...before.map(({ atMs }) => atMs)) + 1_000;
+    await until('a new second', async () => Date.now() >= sinceMs);
+    expect((await activities.listChanges({ target, sinceMs, sinceRevision: 2 })).changes).toEqual([]);
+    const { kubectlPath, kubeconfigPath } = inject('stack').kube;
+    const at = ['--kubeconfig', kubeconfigPath, '--namespace', world.namespace];
+    await promisify(execFile)(kubectlPath, ['rollout', 'undo', 'deployment/undone', ...at]);
+    await until('revision 3', async () => (await activities.readTarget({ target })).revision === 3);
+    const { changes } = await activities.listChanges({ target, sinceMs, sinceRevision: 2 });
+    const back = changes.filter(({ revision }) => revision !== undefined);
+    expect(back).toEqual([
+      {
+        atMs: expect.any(Number),
+        what: `rollout back to the template of revision 1, now revision 3: ${V1}`,
+        revision: 3,
+        images: [V1],
+      },
+    ]);
+    expect(back[0]?.atMs).toBeGreaterThanOrEqual(sinceMs);
+    // Without the revision of that moment it could be an old story; with the present one it is.
+    for (const sinceRevision of [undefined, 3]) {
+      const known = await activities.listChanges({ target, sinceMs, sinceRevision });
+      expect(known.changes.some(({ what }) => what.includes('back to'))).toBe(false);
+    }
+    const all = await activities.listChanges({ target, sinceMs: 0 });
+    expect(all.changes.flatMap(({ revision }) => revision ?? [])).toEqual([2, 1]);
   });
 
   it('takes the namespace`s mode where the workload has none, and observe where it is misspelt', async () => {

@@ -20,6 +20,7 @@ async function shipAndPlan(name: string, count = 1, images = [V1, V2]): Promise<
     to: 'previous',
     ledger: {},
     approval: { from: ['ml-oncall', 'commander'], count },
+    gitops: 'refuse' as const,
     served: SERVED,
   });
   if ('none' in answer) throw new Error(answer.none.reason);
@@ -360,6 +361,7 @@ describe('awaitRollout', () => {
       to: { revision: 2 },
       ledger: {},
       approval: { from: ['ml-oncall'], count: 1 },
+      gitops: 'refuse' as const,
       served: SERVED,
     });
     if ('none' in bad) throw new Error(bad.none.reason);

@@ -184,6 +184,7 @@ describe('deploy/rbac.yaml', () => {
       to: 'previous',
       ledger: {},
       approval: { from: ['ml-oncall'], count: 1 },
+      gitops: 'refuse' as const,
       served: { forMs: 1, minClassified: 1, harmRateBelow: 1, metrics: {} },
     });
     if ('none' in answer) throw new Error(answer.none.reason);

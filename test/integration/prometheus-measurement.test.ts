@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { VerifyOptions } from '../../activities/contract.ts';
+import type { ExpressionFacts, VerifyOptions } from '../../activities/contract.ts';
 import type { PodReader } from '../../activities/kubernetes/index.ts';
 import {
   createMeasurementActivities,
@@ -151,14 +151,20 @@ function activities(readPods: PodReader = noPods, url = stack.prometheus.url) {
   return createMeasurementActivities({ prometheus, readPods });
 }
 
+const EXPRESSION_FACTS: ExpressionFacts = {
+  steps: { snapshot: { revision: 2 } },
+  inputs: {},
+  incident: { severity: 'SEV1', round: 1, acknowledged: false, firing: 1 },
+  alert: { labels: { severity: 'critical' } },
+};
+
 function evaluate(name: string, expressions: Record<string, string>, url?: string) {
   return activities(noPods, url).evaluate({
     target: target(name),
     facts: FACTS,
     metrics: METRICS,
     expressions,
-    steps: { snapshot: { revision: 2 } },
-    alert: { labels: { severity: 'critical' } },
+    context: EXPRESSION_FACTS,
   });
 }
 
@@ -283,6 +289,7 @@ describe('judgeRecovery', () => {
         t0Ms,
         options,
         facts: FACTS,
+        context: EXPRESSION_FACTS,
       });
       if (verdict.outcome !== 'undecided' || Date.now() > untilMs) return verdict;
       await delay(SCRAPE_MS);
@@ -334,6 +341,7 @@ describe('judgeRecovery', () => {
       t0Ms: Date.now(),
       options: OPTIONS,
       facts: FACTS,
+      context: EXPRESSION_FACTS,
     };
     const noKubernetes: PodReader = async () => {
       throw new Error('secret detail');

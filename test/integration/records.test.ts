@@ -310,6 +310,54 @@ for (const [name, makeBackend] of backends) {
       expect(await store.verifyChain(other.incidentId)).toMatchObject({ ok: false, seq: 1 });
     });
 
+    it('gives the incidents of a time and a mode, newest first, with the entries that are asked for', async () => {
+      const dayMs = 86_400_000;
+      const startMs = Date.UTC(2031, 0, 1);
+      const kinds = ['would-have', 'note'] as const;
+      const open2031 = async (day: number, change: Partial<IncidentView> = {}) => {
+        const timeline = [entry(1, { kind: 'would-have' }), entry(2, { kind: 'step' }), entry(3)];
+        const view = viewOf(newId(), timeline, {
+          mode: 'observe',
+          milestones: { triggered: startMs + day * dayMs },
+          ...change,
+        });
+        await store.append(timeline, view);
+        return view.incidentId;
+      };
+      const ids = [await open2031(0), await open2031(2), await open2031(1)];
+      await open2031(1, { mode: 'approve' });
+      await open2031(-1);
+      const since = (limit: number, sinceMs = startMs) =>
+        store.incidentsSince({ sinceMs, mode: 'observe', kinds, limit });
+
+      const all = await since(10);
+      expect(all.incidents.map(({ incidentId }) => incidentId)).toEqual([ids[1], ids[2], ids[0]]);
+      expect(all.truncated).toBe(false);
+      expect(all.incidents[0]?.timeline.map(({ seq }) => seq)).toEqual([1, 3]);
+      const newest = await since(2);
+      expect(newest.incidents.map(({ incidentId }) => incidentId)).toEqual([ids[1], ids[2]]);
+      expect(newest.truncated).toBe(true);
+      expect(await since(3)).toMatchObject({ truncated: false });
+      expect(await since(10, startMs + 3 * dayMs)).toEqual({ incidents: [], truncated: false });
+    });
+
+    it('gives a report the first notes of very many, and every other kind all the same', async () => {
+      const timeline = [...entries(1, 300), entry(301, { kind: 'evidence' })];
+      const triggered = Date.UTC(2032, 0, 1);
+      const view = viewOf(newId(), timeline, { mode: 'observe', milestones: { triggered } });
+      await store.append(timeline, view);
+      const { incidents } = await store.incidentsSince({
+        sinceMs: triggered,
+        mode: 'observe',
+        kinds: ['note', 'evidence'],
+        limit: 1,
+      });
+      const seqs = incidents[0]?.timeline.map(({ seq }) => seq) ?? [];
+      expect(seqs).toHaveLength(201);
+      expect(seqs.at(-1)).toBe(301);
+      expect(seqs.at(-2)).toBe(200);
+    });
+
     it('knows no chain of an unknown incident', async () => {
       await expect(store.verifyChain('inc-none')).rejects.toMatchObject({ type: 'NotFound' });
     });

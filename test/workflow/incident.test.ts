@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
+import { observeReport } from '../../domain/observe-report.ts';
 import * as messages from '../../workflows/messages.ts';
 import { withIncident } from './harness.ts';
 import { World } from './world.ts';
@@ -260,6 +261,47 @@ describe('an incident', () => {
       expect(closed.outcome).toBe('handed-over');
       expect(closed.rollback).toBeUndefined();
       expect(closed.milestones.recovered).toBeUndefined();
+      const seen = closed.timeline.filter((entry) => Array.isArray(entry.data?.targetChanges));
+      expect(seen.map(({ kind, data }) => [kind, data])).toEqual([
+        ['evidence', { targetChanges: [{ atMs: 0, what: 'rollout of revision 2' }], leftOut: 0 }],
+      ]);
+      const { incidents } = observeReport({ incidents: [closed], sinceMs: 0, untilMs: 1, truncated: false });
+      expect(incidents[0]).toMatchObject({
+        wouldHave: [{ step: 'divert' }, { step: 'rollback' }, { step: 'verify' }, { step: 'restore' }],
+        notDone: [],
+      });
+      expect(incidents[0]?.signs).toEqual(['would-contain', 'would-plan-rollback', 'target-changed']);
+    });
+  });
+
+  it('closes an observed incident in time while its cluster is away, and says what is not known', async () => {
+    const world = new World();
+    world.facts = { ...world.facts, mode: 'observe' };
+    await withIncident(world, async (incident) => {
+      const alert = incident.alert();
+      await incident.send(alert);
+      await incident.until('done', (view) => view.steps.every((step) => step.endedAtMs !== undefined));
+      world.changesProblem = 'connection refused';
+      await incident.send({ ...alert, status: 'resolved' });
+      const closed = await incident.until('closed', (view) => view.state === 'closed');
+      const { resolved = 0, closed: closedAtMs = Number.POSITIVE_INFINITY } = closed.milestones;
+      expect(closedAtMs - resolved).toBeLessThan(60_000);
+      expect(closed.timeline.map(({ text }) => text)).toContain(
+        'What was changed on the target could not be read',
+      );
+    });
+  });
+
+  it('does not look for changes of the target by others in other modes', async () => {
+    const world = new World();
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.until('waiting', waitsForApproval);
+      await incident.handle.executeUpdate(messages.resolveUpdate, {
+        args: [{ actor: { person: 'kim', via: 'api' }, reason: 'by hand' }],
+      });
+      const closed = await incident.until('closed', (view) => view.state === 'closed');
+      expect(closed.timeline.filter(({ data }) => data?.targetChanges !== undefined)).toEqual([]);
     });
   });
 

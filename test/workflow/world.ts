@@ -81,6 +81,8 @@ export class World {
   /** The Kubernetes API is away when the rollback is due. */
   clusterProblem: string | undefined;
   projectedBy: string | undefined;
+  /** The cluster is away when changes of the target are looked for. */
+  changesProblem: string | undefined;
   rollouts = 0;
   rolloutOutcome: 'complete' | 'deadline' = 'complete';
   /** Called by the activity that patches; throws to simulate drift. */
@@ -145,6 +147,7 @@ export class World {
         };
       },
       async listChanges() {
+        if (world.changesProblem) throw ApplicationFailure.retryable(world.changesProblem, 'Unavailable');
         return { changes: [{ atMs: 0, what: 'rollout of revision 2' }] };
       },
       async planRollback({ target, to, approval }) {

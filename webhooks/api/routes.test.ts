@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordsStore } from '../../activities/records/store.ts';
 import type { SignedDecision } from '../../domain/decision.ts';
+import { observed } from '../../test/fixtures/observed-incidents.ts';
 import { verifyDecision } from '../decisions/sign.ts';
 import { GatewayError } from '../gateway/types.ts';
 import { createTestEdge, openTestRecords, RECORDS_START_MS, TOKENS } from '../test-support/edge.ts';
@@ -161,6 +162,55 @@ describe('reading incidents', () => {
     expect(markdown.body).toBe('# It');
     const json = await get(`/incidents/${view.incidentId}/postmortem`, { accept: 'application/json' });
     expect(json.json()).toMatchObject({ markdown: '# It', draft: true, actionItems: [] });
+  });
+});
+
+describe('the observe report', () => {
+  const dayMs = 86_400_000;
+  const openAt = async (last: string, triggered: number, change = {}) => {
+    const view = observed({
+      incidentId: `inc-0b5e7fe00000-${last.padStart(8, '0')}`,
+      milestones: { triggered, resolved: triggered + 1 },
+      ...change,
+    });
+    await records.append(
+      view.timeline.map((one, index) => ({ ...one, seq: index + 1, atMs: triggered + 12_000 })),
+      { ...view, timeline: [] },
+    );
+    return view.incidentId;
+  };
+  it('has the observed incidents of the time asked for, a week unless told otherwise', async () => {
+    const recent = await openAt('1', NOW - 2 * dayMs);
+    const older = await openAt('2', NOW - 10 * dayMs);
+    await openAt('3', NOW - 2 * dayMs, { mode: 'approve' });
+    const week = (await get('/reports/observe')).json();
+    expect(week).toMatchObject({ sinceMs: NOW - 7 * dayMs, untilMs: NOW, truncated: false });
+    expect(week.incidents).toMatchObject([{ incidentId: recent, containAfterMs: 12_000 }]);
+    expect(week.totals).toMatchObject({ incidents: 1, toContainment: { medianMs: 12_000, count: 1 } });
+    for (const since of ['30d', new Date(NOW - 11 * dayMs).toISOString().slice(0, 10)]) {
+      const { incidents } = (await get(`/reports/observe?since=${since}`)).json();
+      expect(incidents.map(({ incidentId }: { incidentId: string }) => incidentId)).toEqual([recent, older]);
+    }
+  });
+
+  it('refuses what is no time, and those who may not view', async () => {
+    for (const since of ['soon', '0d', '2026-03-09', '9999d', '']) {
+      const response = await get(`/reports/observe?since=${since}`);
+      expect(response.statusCode).toBe(400);
+      expect(response.json().error.problems[0]).toContain('since: expected a duration such as 7d');
+    }
+    expect((await request(undefined, 'GET', '/reports/observe')).statusCode).toBe(401);
+  });
+
+  it('says when the records do not answer', async () => {
+    await app.close();
+    const broken = Object.assign(Object.create(records), {
+      incidentsSince: async () => {
+        throw new Error('disk full');
+      },
+    }) as RecordsStore;
+    ({ app } = await createTestEdge({ records: broken, now: () => NOW }));
+    expect((await get('/reports/observe')).json().error.code).toBe('records_unavailable');
   });
 });
 

@@ -2,6 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { RecordsStore } from '../../activities/records/store.ts';
 import type { IncidentState } from '../../domain/incident.ts';
+import { parseSinceMs, SINCE_FORMS } from '../../domain/observe-report/since.ts';
+import { OBSERVE_REPORT_KINDS, observeReport } from '../../domain/observe-report.ts';
 import type { Access, AccessAction, Person } from '../access/access.ts';
 import { EdgeError } from '../errors.ts';
 import { type ActDeps, act } from '../incidents/act.ts';
@@ -18,6 +20,9 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_DEPTH = 8;
 const DEFAULT_LISTED = 50;
 const MAX_LISTED = 200;
+const DEFAULT_SINCE = '7d';
+/** Incidents of one report: more are cut off, newest first, and it says so. */
+const MAX_REPORTED = 500;
 /** Sent by our own command line, so that the record says how somebody acted. */
 const CLIENT_HEADER = 'x-firebreak-client';
 
@@ -36,6 +41,7 @@ const listQuery = z.object({
   state: z.enum(STATES).optional(),
   limit: z.coerce.number().int().min(1).max(MAX_LISTED).default(DEFAULT_LISTED),
 });
+const reportQuery = z.object({ since: z.string().max(40).default(DEFAULT_SINCE) });
 const idempotencyKey = z
   .string()
   .regex(/^[\w-]{8,64}$/, 'expected 8 to 64 letters, digits, dashes')
@@ -44,14 +50,16 @@ const idempotencyKey = z
 export interface ApiDeps {
   access: Access;
   reader: IncidentReader;
-  records: Pick<RecordsStore, 'timeline' | 'postmortem' | 'attempts' | 'actionItems'>;
+  records: Pick<RecordsStore, 'timeline' | 'postmortem' | 'attempts' | 'actionItems' | 'incidentsSince'>;
   act: ActDeps;
   decide: DecideDeps;
+  /** Epoch ms. */
+  now: () => number;
 }
 
 /** The incident API below /api/v1: a bearer token for each person; the access file decides what each may do. */
 export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
-  const { access, reader, records } = deps;
+  const { access, reader, records, now } = deps;
   const people = new WeakMap<FastifyRequest, Person>();
 
   app.removeAllContentTypeParsers();
@@ -139,6 +147,22 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
     mayOrThrow(request, 'view');
     const incidentId = await reader.resolveId(idOf(request));
     return { incidentId, attempts: await fromRecords(() => records.attempts(incidentId)) };
+  });
+
+  app.get('/reports/observe', async (request) => {
+    mayOrThrow(request, 'view');
+    const { since } = check(reportQuery, request.query, 'query');
+    const untilMs = now();
+    const sinceMs = parseSinceMs(since, untilMs);
+    if (sinceMs === undefined) {
+      throw new EdgeError('invalid_request', 'The query is not as it should be.', {
+        problems: [`since: expected ${SINCE_FORMS}, in the past and at most a year ago`],
+      });
+    }
+    const found = await fromRecords(() =>
+      records.incidentsSince({ sinceMs, mode: 'observe', kinds: OBSERVE_REPORT_KINDS, limit: MAX_REPORTED }),
+    );
+    return observeReport({ ...found, sinceMs, untilMs });
   });
 
   for (const decision of ['approve', 'reject'] as const) {

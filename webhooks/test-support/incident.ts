@@ -18,6 +18,7 @@ export function approvalOf(change: Partial<PendingApproval> = {}): PendingApprov
     changes: ['10:00 rollout of revision 2'],
     groups: ['ml-oncall', 'commander'],
     count: 1,
+    breakGlass: false,
     approvedBy: [],
     requestedAtMs: Date.UTC(2026, 2, 1, 10, 1),
     expiresAtMs: Date.UTC(2026, 2, 1, 10, 11),

@@ -1,8 +1,8 @@
 /** Runs the compiled plan: which step may start, on what condition, with whose approval, and what its failure means. */
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import { ENDED_STEP, type StepStatus } from '../../domain/incident.ts';
-import type { StepPlan } from '../../domain/runbook.ts';
-import { type Prepared, StepFailure } from '../../runbooks/steps/context.ts';
+import type { ApprovalSpec, StepPlan } from '../../domain/runbook.ts';
+import { type Prepared, StepFailure, type StepRunner } from '../../runbooks/steps/context.ts';
 import { STEP_RUNNERS } from '../../runbooks/steps/runners.ts';
 import { readFailure } from '../failure.ts';
 import type { IncidentServices } from './services.ts';
@@ -11,6 +11,18 @@ import type { Incident, StepData } from './state.ts';
 const SUCCEEDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have']);
 /** A plan that went stale is made anew and asked for again this often before a human decides what goes on. */
 const MAX_PLANS = 5;
+
+/** Step types are in the plan only if the compiler that made it had them: this guards against a worker that is older. */
+function runnerOf(plan: StepPlan): StepRunner {
+  const runner = STEP_RUNNERS[plan.uses];
+  if (!runner) {
+    throw new StepFailure(
+      'InvalidInput',
+      `this worker has no step type ${plan.uses}: is it older than the runbook?`,
+    );
+  }
+  return runner;
+}
 
 type Approval = 'approved' | 'rejected' | 'interrupted';
 
@@ -112,20 +124,28 @@ export class Engine {
       return;
     }
     if (step.asked === undefined && !(await this.conditionsHold(plan, step))) return;
-    const runner = STEP_RUNNERS[plan.uses];
     for (let made = 0; ; made++) {
       const prepared = await this.prepare(plan, step);
-      if (runner.mutates && (await this.services.modeOfTarget()) === 'observe') {
+      if (plan.mutates && (await this.services.modeOfTarget()) === 'observe') {
         this.incident.record(
           'would-have',
           `${plan.id}: would have run${prepared ? `: ${prepared.summary}` : ''}`,
           this.services.nowMs(),
+          {
+            step: plan.id,
+            uses: plan.uses,
+            with: plan.with,
+            summary: prepared?.summary,
+            planHash: prepared?.planHash,
+            fromRevision: prepared?.plan?.from.revision,
+            toRevision: prepared?.plan?.to.revision,
+          },
         );
         this.incident.end(step, 'would-have', this.services.nowMs(), 'observe mode changes nothing');
         return;
       }
-      if (plan.approval) {
-        const answer = await this.askPeople(plan, step);
+      if (plan.approval && !(await this.preapproves(plan, step, plan.approval))) {
+        const answer = await this.askPeople(plan, step, plan.approval);
         if (answer !== 'approved') return;
       }
       try {
@@ -146,7 +166,13 @@ export class Engine {
           `The approval of ${plan.id} is void: ${readStepFailure(error).message}. A fresh plan follows`,
           this.services.nowMs(),
         );
-        Object.assign(step, { prepared: undefined, asked: undefined, approvals: [], tries: step.tries + 1 });
+        Object.assign(step, {
+          prepared: undefined,
+          asked: undefined,
+          approvals: [],
+          preapproved: undefined,
+          tries: step.tries + 1,
+        });
       }
     }
   }
@@ -159,7 +185,7 @@ export class Engine {
 
   private async prepare(plan: StepPlan, step: StepData): Promise<Prepared | undefined> {
     if (step.prepared) return step.prepared;
-    const runner = STEP_RUNNERS[plan.uses];
+    const runner = runnerOf(plan);
     if (runner.prepare) {
       this.begin(step);
       const make = runner.prepare;
@@ -184,9 +210,12 @@ export class Engine {
     prepared: Prepared | undefined,
   ): Promise<Record<string, unknown>> {
     return CancellationScope.withTimeout(plan.timeoutMs, () =>
-      STEP_RUNNERS[plan.uses].run(this.services.contextFor(plan, step), {
+      runnerOf(plan).run(this.services.contextFor(plan, step), {
         prepared,
         decisions: step.approvals,
+        preapproved: step.preapproved
+          ? { runbookHash: this.incident.input.runbook.hash, step: plan.id }
+          : undefined,
       }),
     );
   }
@@ -224,9 +253,35 @@ export class Engine {
     }
   }
 
-  private async askPeople(plan: StepPlan, step: StepData): Promise<Approval> {
-    const spec = plan.approval;
-    if (!spec) return 'approved';
+  /**
+   * Whether the runbook's version approves by itself: only where the target's mode is auto and the condition is known to
+   * hold, and never for a rollback while traffic is diverted, since nothing is urgent any more.
+   */
+  private async preapproves(plan: StepPlan, step: StepData, spec: ApprovalSpec): Promise<boolean> {
+    if (step.preapproved) return true;
+    const condition = spec.preapprovedWhen;
+    if (condition === undefined || step.asked !== undefined) return false;
+    if ((await this.services.modeOfTarget()) !== 'auto') return false;
+    const { data, input } = this.incident;
+    if (plan.uses === 'rollback' && (data.breaker?.state ?? 'closed') !== 'closed') return false;
+    const measured = await this.services.measure(condition);
+    if (!measured.known || measured.value !== true) {
+      const why = measured.known ? `it is not the case that ${condition}` : measured.reason;
+      this.incident.record('decision', `${plan.id} is not pre-approved: ${why}`, this.services.nowMs());
+      return false;
+    }
+    step.preapproved = true;
+    this.incident.reach('approved', this.services.nowMs());
+    this.incident.record(
+      'decision',
+      `${plan.id} is approved by ${input.runbook.name} v${input.runbook.version}: ${condition}`,
+      this.services.nowMs(),
+      { planHash: step.prepared?.planHash, runbookHash: input.runbook.hash },
+    );
+    return true;
+  }
+
+  private async askPeople(plan: StepPlan, step: StepData, spec: ApprovalSpec): Promise<Approval> {
     step.status = 'awaiting-approval';
     if (!step.asked) {
       const nowMs = this.services.nowMs();
@@ -237,8 +292,9 @@ export class Engine {
       });
     }
     for (;;) {
-      const decided = () =>
-        step.rejection !== undefined || step.approvals.length >= spec.count || this.draining;
+      const approved = () =>
+        step.approvals.length >= spec.count || step.approvals.some(({ decision }) => decision.breakGlass);
+      const decided = () => step.rejection !== undefined || approved() || this.draining;
       const answered = await condition(decided, Math.max(1, step.asked.expiresAtMs - this.services.nowMs()));
       if (step.rejection !== undefined) {
         this.incident.data.outcome = 'rejected';
@@ -255,7 +311,7 @@ export class Engine {
         );
         return 'rejected';
       }
-      if (step.approvals.length >= spec.count) {
+      if (approved()) {
         this.incident.reach('approved', this.services.nowMs());
         return 'approved';
       }

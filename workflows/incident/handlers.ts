@@ -30,6 +30,8 @@ import type { Incident } from './state.ts';
 
 /** Longest free text of a person that is kept. */
 const MAX_TEXT_LENGTH = 4_000;
+/** Digits of a plan's hash in a page's key: enough to tell the plans of one incident apart. */
+const PLAN_IN_KEY = 12;
 
 function refuse(message: string): never {
   throw ApplicationFailure.nonRetryable(message, 'Refused');
@@ -69,6 +71,11 @@ function mustMatchPending(
   if (step.rejection) refuse(`step ${decision.step} was rejected already`);
   if (step.approvals.some((other) => other.decision.person === decision.person)) {
     refuse(`${decision.person} has approved this plan already`);
+  }
+  if (decision.breakGlass) {
+    if (!incident.plan(decision.step)?.approval?.breakGlass)
+      refuse(`the runbook allows no break-glass for step ${decision.step}`);
+    mustBeText(decision.reason ?? '');
   }
 }
 
@@ -128,6 +135,13 @@ export function registerHandlers(
     ({ actor, signed }) => {
       acknowledge(actor.person);
       const { approvals, needed } = incident.approve(signed, now());
+      const { decision } = signed;
+      if (decision.breakGlass) {
+        services.pageCommander(
+          `${decision.person} approved ${decision.step} alone, by break-glass`,
+          `break-glass-${decision.step}-${decision.planHash.slice(0, PLAN_IN_KEY)}`,
+        );
+      }
       return {
         message:
           approvals >= needed

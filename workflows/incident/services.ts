@@ -12,7 +12,7 @@ import {
   sleep,
   startChild,
 } from '@temporalio/workflow';
-import type { Evaluation } from '../../activities/contract.ts';
+import type { Evaluation, ExpressionFacts, MetricReading } from '../../activities/contract.ts';
 import { ENDED_STEP } from '../../domain/incident.ts';
 import type { PageRequest } from '../../domain/paging.ts';
 import type { StepPlan } from '../../domain/runbook.ts';
@@ -20,6 +20,7 @@ import { isMoreSevere, SEVERITIES, type Severity } from '../../domain/severity.t
 import type { Mode, Target, TargetFacts } from '../../domain/target.ts';
 import { targetKey } from '../../domain/target.ts';
 import type { TargetAction, TargetResult } from '../../domain/target-command.ts';
+import { fillTemplate, splitTemplate } from '../../domain/template.ts';
 import { type StepContext, StepFailure } from '../../runbooks/steps/context.ts';
 import { clusterActivities, clusterWaits, records, signaling, vendors } from '../activities.ts';
 import { readFailure } from '../failure.ts';
@@ -99,31 +100,77 @@ export class IncidentServices {
 
   /** Measures one condition now; evidence of the harm rate is kept for people to see. */
   async measure(expression: string): Promise<Evaluation> {
+    const { results } = await this.evaluate({ it: expression });
+    return results.it ?? { known: false, reason: 'the expression was not evaluated' };
+  }
+
+  /** Evaluates expressions together, over one measurement. */
+  async evaluate(
+    expressions: Record<string, string>,
+    maxAttempts?: number,
+  ): Promise<{ results: Record<string, Evaluation>; evidence: Record<string, MetricReading> }> {
     const { input, data } = this.incident;
-    if (!input.target.ok) return { known: false, reason: 'there is no target to measure' };
+    if (!input.target.ok) {
+      const context = this.expressionFacts();
+      return {
+        ...(await vendors(maxAttempts).evaluateUntargeted({ expressions, context })),
+        evidence: {},
+      };
+    }
     const facts = await this.facts();
     const { target } = input.target;
-    const steps: Record<string, Record<string, unknown>> = {};
-    for (const step of data.steps) if (step.outputs) steps[step.id] = step.outputs;
-    const { results, evidence } = await clusterActivities(target.cluster).evaluate({
+    const measured = await clusterActivities(target.cluster, maxAttempts).evaluate({
       target,
       facts,
       metrics: input.runbook.metrics,
-      expressions: { it: expression },
-      steps,
-      alert: { labels: data.alerts[0]?.labels ?? {} },
+      expressions,
+      context: this.expressionFacts(),
     });
-    const harmRate = evidence[HARM_RATE_METRIC]?.value;
+    const harmRate = measured.evidence[HARM_RATE_METRIC]?.value;
     if (harmRate !== undefined) data.lastHarmRate = harmRate;
     this.incident.touch();
-    return results.it ?? { known: false, reason: 'the expression was not evaluated' };
+    return measured;
+  }
+
+  /** Fills `${{ expression }}` in a text with values, as plain text on one line each. */
+  async fill(text: string, maxAttempts?: number): Promise<string> {
+    const parts = splitTemplate(text);
+    const expressions = Object.fromEntries(
+      parts.flatMap((part, index) => ('expression' in part ? [[String(index), part.expression]] : [])),
+    );
+    if (Object.keys(expressions).length === 0) return text;
+    const { results } = await this.evaluate(expressions, maxAttempts);
+    return fillTemplate(parts, results);
+  }
+
+  /** What expressions read beside metrics and target, as it stands now. */
+  private expressionFacts(): ExpressionFacts {
+    const { input, data } = this.incident;
+    const steps: Record<string, Record<string, unknown>> = {};
+    for (const step of data.steps) if (step.outputs) steps[step.id] = step.outputs;
+    return {
+      steps,
+      inputs: input.runbook.inputs,
+      incident: {
+        severity: data.severity,
+        round: data.round,
+        acknowledged: data.acknowledgedBy !== undefined,
+        firing: this.incident.firing.length,
+      },
+      alert: { labels: data.alerts[0]?.labels ?? {} },
+    };
+  }
+
+  /** The severity where the runbook names one outright. */
+  get constantSeverity(): Severity | undefined {
+    const named = /^\s*["'](SEV[1-4])["']\s*$/.exec(this.incident.input.runbook.severity)?.[1];
+    return SEVERITIES.find((severity) => severity === named);
   }
 
   /** Judges severity; unknown counts as the highest. It only ever rises, unless a person has set it. */
   async judgeSeverity(first: boolean): Promise<void> {
     const { data, input } = this.incident;
-    // A constant needs no measurement, so it holds without a target too.
-    const constant = /^\s*["'](SEV[1-4])["']\s*$/.exec(input.runbook.severity)?.[1];
+    const constant = this.constantSeverity;
     const judged: Evaluation =
       constant === undefined ? await this.measure(input.runbook.severity) : { known: true, value: constant };
     if (data.severitySetBy !== undefined) return;
@@ -318,6 +365,7 @@ export class IncidentServices {
               target: services.target(),
               facts: await services.facts(),
               metrics: input.runbook.metrics,
+              context: services.expressionFacts(),
               ...request,
             },
           ],
@@ -332,13 +380,13 @@ export class IncidentServices {
           timeoutMs,
         });
       },
-      cluster: input.target.ok ? clusterActivities(input.target.target.cluster) : noCluster(),
-      main: {
-        openTicket: vendors.openTicket,
-        commentTicket: vendors.commentTicket,
-        collectSamples: vendors.collectSamples,
-        writePostmortem: records.writePostmortem,
-      },
+      evaluate: (expressions) => services.evaluate(expressions, plan.retry?.maxAttempts),
+      fill: (text) => services.fill(text, plan.retry?.maxAttempts),
+      cluster: input.target.ok
+        ? clusterActivities(input.target.target.cluster, plan.retry?.maxAttempts)
+        : noCluster(),
+      vendors: vendors(plan.retry?.maxAttempts),
+      records: { writePostmortem: records.writePostmortem },
     };
   }
 }
@@ -346,5 +394,5 @@ export class IncidentServices {
 /** Steps ask for the target before they reach a cluster, so this only guards against one that does not. */
 function noCluster(): StepContext['cluster'] {
   const refuse = () => Promise.reject(ApplicationFailure.nonRetryable('there is no target', 'InvalidInput'));
-  return { takeSnapshot: refuse, listChanges: refuse, evaluate: refuse };
+  return { takeSnapshot: refuse, listChanges: refuse };
 }

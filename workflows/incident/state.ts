@@ -41,6 +41,8 @@ export interface StepData extends StepState {
   prepared?: Prepared;
   asked?: { requestedAtMs: number; expiresAtMs: number };
   approvals: SignedDecision[];
+  /** The runbook's version approved it. */
+  preapproved?: boolean;
   rejection?: SignedDecision;
   /** Chosen by a person when retrying. */
   chosenRevision?: number;
@@ -88,6 +90,7 @@ export interface IncidentData {
   resetting: boolean;
   commandCount: number;
   aborted?: string;
+  breakGlass?: IncidentView['breakGlass'];
   resolvedBy?: { person: string; reason: string };
   /** A repeat of a still-firing alert after closing was told once. */
   toldQuiet: boolean;
@@ -368,6 +371,7 @@ export class Incident {
       outputs: undefined,
       prepared: undefined,
       asked: undefined,
+      preapproved: undefined,
       rejection: undefined,
       chosenRevision,
     });
@@ -418,15 +422,22 @@ export class Incident {
   approve(signed: SignedDecision, nowMs: number): { approvals: number; needed: number } {
     const { decision } = signed;
     const step = this.step(decision.step);
-    const needed = this.plan(decision.step)?.approval?.count ?? 1;
+    const needed = decision.breakGlass ? 1 : (this.plan(decision.step)?.approval?.count ?? 1);
     step?.approvals.push(signed);
     this.record(
       'decision',
-      `approved step ${decision.step}`,
+      `approved step ${decision.step}${decision.breakGlass ? ' alone, by break-glass' : ''}`,
       nowMs,
-      { planHash: decision.planHash, via: decision.via },
+      { planHash: decision.planHash, via: decision.via, reason: decision.reason },
       decision.person,
     );
+    if (decision.breakGlass) {
+      const { person, reason = '' } = decision;
+      this.data.breakGlass = [
+        ...(this.data.breakGlass ?? []),
+        { person, step: decision.step, atMs: nowMs, reason },
+      ];
+    }
     return { approvals: step?.approvals.length ?? 0, needed };
   }
 
@@ -488,6 +499,7 @@ export class Incident {
             : [],
           groups: spec?.from ?? [],
           count: spec?.count ?? 1,
+          breakGlass: spec?.breakGlass ?? false,
           approvedBy: step.approvals.map((signed) => signed.decision.person),
           requestedAtMs: step.asked?.requestedAtMs ?? 0,
           expiresAtMs: step.asked?.expiresAtMs ?? 0,
@@ -543,6 +555,7 @@ export class Incident {
       rollback: data.evidence.rollback,
       verification: data.evidence.verification,
       actionItems: data.evidence.actionItems ?? [],
+      breakGlass: data.breakGlass,
       humanNeeded: data.humanNeeded.map(({ reason }) => reason),
       lastHarmRate: data.lastHarmRate,
       timeline: data.timeline.slice(-VIEW_TIMELINE_ENTRIES),

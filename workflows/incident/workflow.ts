@@ -20,6 +20,7 @@ import { incidentId, pagingWorkflowId } from '../ids.ts';
 import { pagesResolvedSignal, SEARCH_ATTRIBUTES } from '../messages.ts';
 import { Engine } from './engine.ts';
 import { type Inbox, registerHandlers } from './handlers.ts';
+import { recordTargetChanges } from './observed.ts';
 import { IncidentServices } from './services.ts';
 import { Incident, type IncidentInput } from './state.ts';
 
@@ -247,12 +248,13 @@ class IncidentRun {
   }
 
   private async watchSeverity(): Promise<void> {
-    if (!this.input.target.ok) {
-      await this.services.judgeSeverity(true);
+    let first = this.data.timeline.every((entry) => !entry.text.startsWith('Severity '));
+    if (this.services.constantSeverity !== undefined) {
+      // Nothing to measure, and nothing that could change.
+      if (first) await this.services.judgeSeverity(true);
       this.severityJudged = true;
       return;
     }
-    let first = this.data.timeline.every((entry) => !entry.text.startsWith('Severity '));
     const { data } = this;
     const over = () => data.milestones.resolved !== undefined || this.ending;
     while (!over()) {
@@ -316,6 +318,7 @@ class IncidentRun {
     }
     await Promise.race([Promise.all(before), sleep(STEPS_END_WITHIN_MS)]);
     await services.release();
+    await recordTargetChanges(state, services);
     const written = await this.untilDone('the postmortem', () =>
       records.writePostmortem({ view: state.view(), draft: false, atMs: services.nowMs() }),
     );
@@ -333,7 +336,7 @@ class IncidentRun {
     if (typeof number !== 'number') return;
     try {
       await CancellationScope.withTimeout(this.input.runbook.quietForMs, () =>
-        vendors.commentTicket({
+        vendors().commentTicket({
           number,
           incidentId: data.incidentId,
           commentKey: 'outcome',

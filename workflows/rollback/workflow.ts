@@ -1,6 +1,6 @@
 import { log } from '@temporalio/workflow';
 import type { SignedDecision } from '../../domain/decision.ts';
-import type { RollbackPlan, RolloutResult } from '../../domain/rollback-plan.ts';
+import type { Preapproval, RollbackPlan, RolloutResult } from '../../domain/rollback-plan.ts';
 import { clusterMutations, clusterWaits } from '../activities.ts';
 
 export interface RollbackInput {
@@ -8,6 +8,7 @@ export interface RollbackInput {
   incidentId: string;
   step: string;
   decisions: SignedDecision[];
+  preapproved?: Preapproval;
   commandId: string;
   rolloutTimeoutMs?: number;
 }
@@ -33,6 +34,7 @@ export async function rollback(input: RollbackInput): Promise<RollbackOutput> {
     incidentId: input.incidentId,
     step: input.step,
     decisions: input.decisions,
+    preapproved: input.preapproved,
     commandId: input.commandId,
   });
   log.info('rollback applied', { result: applied.result, toRevision: plan.to.revision });

@@ -219,6 +219,7 @@ async function planRollback(
     to: action.to,
     ledger: state.data.ledger,
     approval: action.approval,
+    gitops: action.gitops,
     served: action.served,
   });
   return 'plan' in answer ? { kind: 'plan', plan: answer.plan } : { kind: 'no-plan', none: answer.none };
@@ -249,6 +250,7 @@ async function rollBack(
     incidentId: command.incidentId,
     step: action.step,
     decisions: action.decisions,
+    preapproved: action.preapproved,
     commandId: command.id,
     rolloutTimeoutMs: action.rolloutTimeoutMs,
   });

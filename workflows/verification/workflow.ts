@@ -1,5 +1,5 @@
 import { sleep } from '@temporalio/workflow';
-import type { VerifyOptions } from '../../activities/contract.ts';
+import type { ExpressionFacts, VerifyOptions } from '../../activities/contract.ts';
 import type { VerificationSummary } from '../../domain/incident.ts';
 import type { MetricSpec } from '../../domain/runbook.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
@@ -11,6 +11,8 @@ export interface VerificationInput {
   facts: TargetFacts;
   metrics: Record<string, MetricSpec>;
   options: VerifyOptions;
+  /** What guards read beside metrics and target. */
+  context: ExpressionFacts;
   /** Part of the traffic that the target gets meanwhile. */
   share: number;
   timeoutMs: number;
@@ -37,6 +39,7 @@ export async function verification(input: VerificationInput): Promise<Verificati
       t0Ms,
       options: input.options,
       facts: input.facts,
+      context: input.context,
     });
     const elapsedMs = Date.now() - startedMs;
     const deadlineReached = elapsedMs >= input.timeoutMs;

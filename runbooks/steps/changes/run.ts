@@ -1,9 +1,8 @@
 import type { StepRunner } from '../context.ts';
-import type { ChangesInput } from './input.ts';
+import type { ChangesInput } from './definition.ts';
 
 /** Lists what changed around the onset of harm; shown above the Approve button. */
-export const changes: StepRunner = {
-  mutates: false,
+export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as ChangesInput;
     const found = await context.cluster.listChanges({

@@ -1,5 +1,5 @@
 import { StepFailure, type StepRunner } from '../context.ts';
-import type { DivertInput } from './input.ts';
+import type { DivertInput } from './definition.ts';
 
 /** How long the effect in traffic is looked for before the diversion counts as "written, not seen". */
 const MEASURE_CONTAINMENT_FOR_MS = 60_000;
@@ -7,8 +7,7 @@ const MEASURE_CONTAINMENT_FOR_MS = 60_000;
 const CONTAINED_SHARE = 0.01;
 
 /** Opens the breaker: all traffic to the fallback, or none where the runbook says block. Contained means measured. */
-export const divert: StepRunner = {
-  mutates: true,
+export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as DivertInput;
     const result = await context.command({

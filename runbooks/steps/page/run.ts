@@ -1,10 +1,9 @@
 import { targetKey } from '../../../domain/target.ts';
 import type { StepRunner } from '../context.ts';
-import type { PageInput } from './input.ts';
+import type { PageInput } from './definition.ts';
 
 /** Pages roles; succeeds when each was accepted by a channel. Acknowledgement and escalation go on in the paging workflow. */
-export const page: StepRunner = {
-  mutates: false,
+export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as PageInput;
     const view = context.view();

@@ -1,10 +1,9 @@
 import type { StepRunner } from '../context.ts';
 
 /** Drafts the postmortem and its action items; it is written anew when the incident is resolved. */
-export const postmortem: StepRunner = {
-  mutates: false,
+export const run: StepRunner = {
   async run(context) {
-    const written = await context.main.writePostmortem({
+    const written = await context.records.writePostmortem({
       view: context.view(),
       draft: true,
       atMs: context.nowMs(),

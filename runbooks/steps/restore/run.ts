@@ -1,8 +1,7 @@
 import { StepFailure, type StepRunner } from '../context.ts';
 
 /** Closes the breaker. The target refuses while the revision that runs is not verified. */
-export const restore: StepRunner = {
-  mutates: true,
+export const run: StepRunner = {
   async run(context) {
     const result = await context.command({ kind: 'restore' });
     if (result.kind !== 'breaker')

@@ -1,6 +1,6 @@
 import type { RevisionSummary, RollbackPlan, RollbackTo } from '../../../domain/rollback-plan.ts';
 import { type Prepared, type StepContext, StepFailure, type StepRunner } from '../context.ts';
-import type { RollbackInput } from './input.ts';
+import type { RollbackInput } from './definition.ts';
 
 function imagesOf(revision: RevisionSummary): string {
   return revision.images.join(', ');
@@ -20,7 +20,9 @@ async function prepare(context: StepContext): Promise<Prepared> {
     approval: {
       from: context.step.approval?.from ?? [],
       count: Math.max(1, context.step.approval?.count ?? 1),
+      ...(context.step.approval?.breakGlass ? { breakGlass: true } : {}),
     },
+    gitops: context.runbook.gitops,
     served: {
       forMs: input.servedForMs,
       minClassified: input.minClassified,
@@ -67,10 +69,9 @@ async function prepare(context: StepContext): Promise<Prepared> {
 }
 
 /** Rolls the deployment back by a plan that people approved; the target's actor and its worker do the patching. */
-export const rollback: StepRunner = {
-  mutates: true,
+export const run: StepRunner = {
   prepare,
-  async run(context, { prepared, decisions }) {
+  async run(context, { prepared, decisions, preapproved }) {
     const plan = prepared?.plan;
     if (!plan) throw new StepFailure('InvalidInput', 'a rollback was started without a plan');
     const input = context.step.with as RollbackInput;
@@ -79,6 +80,7 @@ export const rollback: StepRunner = {
       plan,
       step: context.step.id,
       decisions,
+      preapproved,
       rolloutTimeoutMs: input.rolloutTimeoutMs,
     });
     if (result.kind !== 'rolled-back')

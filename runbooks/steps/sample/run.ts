@@ -1,14 +1,13 @@
 import { renderSamples } from '../../../domain/ticket.ts';
 import type { StepRunner } from '../context.ts';
-import type { SampleInput } from './input.ts';
+import type { SampleInput } from './definition.ts';
 
 /** Collects recent harmful outputs (never their text) and attaches the summary to the ticket once there is one. */
-export const sample: StepRunner = {
-  mutates: false,
+export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as SampleInput;
     const toMs = context.nowMs();
-    const samples = await context.main.collectSamples({
+    const samples = await context.vendors.collectSamples({
       incidentId: context.incidentId,
       source: input.from,
       target: context.target(),
@@ -36,7 +35,7 @@ async function attach(
     context.record('evidence', `The sample summary was not attached: step ${ticketStep} was ${status}`);
     return;
   }
-  await context.main.commentTicket({
+  await context.vendors.commentTicket({
     number,
     incidentId: context.incidentId,
     commentKey: `${context.step.id}-${context.round}`,

@@ -1,8 +1,7 @@
 import type { StepRunner } from '../context.ts';
 
 /** Keeps template hash, digests, configuration hashes and the rollout history before anything changes. */
-export const snapshot: StepRunner = {
-  mutates: false,
+export const run: StepRunner = {
   async run(context) {
     const taken = await context.cluster.takeSnapshot({ target: context.target() });
     context.record('evidence', `Kept a snapshot of revision ${taken.revision} and the rollout history`, {

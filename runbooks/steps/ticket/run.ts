@@ -1,19 +1,18 @@
 import { renderTicket } from '../../../domain/ticket.ts';
 import type { StepRunner } from '../context.ts';
-import type { TicketInput } from './input.ts';
+import type { TicketInput } from './definition.ts';
 
 /** A cluster that does not answer must not hold up the ticket. */
 const FACTS_WITHIN_MS = 5_000;
 
 /** Opens the incident's ticket at once; samples and the outcome are added as comments when they are there. */
-export const ticket: StepRunner = {
-  mutates: false,
+export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as TicketInput;
     // The ticket is opened at once, with the model's images where the cluster tells them soon.
     const facts = context.view().target ? await context.factsWithin(FACTS_WITHIN_MS) : undefined;
     const text = renderTicket(context.view(), facts?.images ?? [], context.nowMs());
-    const opened = await context.main.openTicket({
+    const opened = await context.vendors.openTicket({
       incidentId: context.incidentId,
       title: text.title,
       bodyMarkdown: text.body,

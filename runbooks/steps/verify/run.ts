@@ -1,7 +1,7 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { VerificationSummary } from '../../../domain/incident.ts';
 import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
-import type { VerifyInput } from './input.ts';
+import type { VerifyInput } from './definition.ts';
 
 /** Takes the share away again: the revision is not proved, whatever the reason. Runs even when the step was cancelled. */
 async function reopen(context: StepContext, fallback: string | undefined, reason: string): Promise<void> {
@@ -21,8 +21,7 @@ function describe(result: VerificationSummary): string {
  * Lets a share of traffic back (where any was diverted), counts, and gives a verdict. Only `recovered` succeeds; anything
  * else takes the share away again and needs a human.
  */
-export const verify: StepRunner = {
-  mutates: true,
+export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as VerifyInput;
     // A diversion that is still being measured must not be disturbed: what it would see then is our own share.

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { RollbackTo } from '../../../domain/rollback-plan.ts';
+import { defineStep, MINUTE_MS } from '../define.ts';
 import { duration, rate } from '../fields.ts';
 
 const EXPECTED = 'write last-known-good, previous, revision 12 or { revision: 12 }';
@@ -39,3 +40,16 @@ export const rollbackInput = z
   }));
 
 export type RollbackInput = z.output<typeof rollbackInput>;
+
+export const definition = defineStep({
+  summary: 'Rolls the target back by a plan that people approve.',
+  input: rollbackInput,
+  outputs: { applied: 'string', revision: 'double', templateHash: 'string' },
+  mutates: true,
+  needsTarget: true,
+  // A Deployment's own deadline is 600 s by default, and awaiting it takes 60 s more.
+  defaultTimeoutMs: 20 * MINUTE_MS,
+  innerWaitMs: ({ rolloutTimeoutMs }) => rolloutTimeoutMs ?? 0,
+  describe: ({ to }) =>
+    `rolls the target back to ${typeof to === 'string' ? (to === 'previous' ? 'the previous revision' : 'the last revision known to be good') : `revision ${to.revision}`}`,
+});

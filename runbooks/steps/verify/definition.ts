@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { writeDuration } from '../../../domain/duration.ts';
 import { JUDGE_DEFAULTS } from '../../../domain/verification/judge.ts';
+import { defineStep, MINUTE_MS, textsAt } from '../define.ts';
 import { duration, durationOrZero, expression, rate, share } from '../fields.ts';
 
 /** Long verifications get wider blocks: there are never more than this many (domain/verification). */
@@ -79,3 +81,23 @@ export const verifyInput = z
   }));
 
 export type VerifyInput = z.output<typeof verifyInput>;
+
+export const definition = defineStep({
+  summary: 'Lets a share of the traffic back and proves on it that the harm rate is below a threshold.',
+  input: verifyInput,
+  outputs: {
+    outcome: 'string',
+    harmful: 'double',
+    classified: 'double',
+    threshold: 'double',
+    seconds: 'double',
+    share: 'double',
+  },
+  mutates: true,
+  needsTarget: true,
+  defaultTimeoutMs: 35 * MINUTE_MS,
+  innerWaitMs: ({ timeoutMs }) => timeoutMs,
+  describe: ({ share, harmRateBelow, confidence, timeoutMs }) =>
+    `gives the target ${share * 100}% of its traffic and proves, within ${writeDuration(timeoutMs)}, that less than ${harmRateBelow * 100}% of its outputs are harmful (confidence ${confidence * 100}%)`,
+  expressions: (input) => textsAt(input, 'guards').map(({ path, text }) => ({ path, text, wanted: 'bool' })),
+});

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { writeDuration } from '../../../domain/duration.ts';
+import { defineStep, MINUTE_MS, rolesAt } from '../define.ts';
 import { duration, roleName } from '../fields.ts';
 
 /** Roles paged by one step; more would be a mailing list. */
@@ -22,3 +24,15 @@ export const pageInput = z.strictObject({
 });
 
 export type PageInput = z.output<typeof pageInput>;
+
+export const definition = defineStep({
+  summary: 'Pages roles side by side, and others when nobody acknowledges.',
+  input: pageInput,
+  outputs: { roles: 'list<string>' },
+  whenUnknownDefault: 'run',
+  // A page is tried until its step ends: there is nothing more important left to do.
+  defaultTimeoutMs: 30 * MINUTE_MS,
+  describe: ({ roles, escalate }) =>
+    `pages ${roles.join(' and ')}${escalate ? `, and ${escalate.to.join(' and ')} when nobody acknowledges within ${writeDuration(escalate.afterMs)}` : ''}`,
+  references: (input) => [...rolesAt(input, 'roles'), ...rolesAt(input, 'escalate', 'to')],
+});

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defineStep, MINUTE_MS } from '../define.ts';
 
 /** GitHub's limit for the name of a label (https://docs.github.com/en/rest/issues/labels). */
 const MAX_LABEL_LENGTH = 50;
@@ -14,3 +15,12 @@ export const ticketInput = z.strictObject({
 });
 
 export type TicketInput = z.output<typeof ticketInput>;
+
+export const definition = defineStep({
+  summary: 'Opens the ticket of the incident.',
+  input: ticketInput,
+  outputs: { url: 'string', number: 'double' },
+  defaultTimeoutMs: 30 * MINUTE_MS,
+  describe: () => 'opens a ticket',
+  references: () => [{ kind: 'ticketing', name: 'tickets', path: [] }],
+});

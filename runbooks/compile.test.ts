@@ -60,9 +60,10 @@ describe('compileRunbook refuses', () => {
     ['to: fallback', 'to: Fall_back', 'schema/wrong-value', 'Fall_back', /name of a Deployment/],
     [
       'approval: { from: [ml-oncall] }',
-      'approval: { preapprovedWhen: x, from: [a] }',
-      'preapprovedWhen',
-      /not available/,
+      'approval: { preapprovedWhen: harmful, from: [a] }',
+      'cel/unknown-name',
+      'harmful,',
+      /unknown name harmful/,
     ],
     ['uses: ticket', 'uses: tikcet', 'steps/unknown-type', 'tikcet', /did you mean ticket/],
     ['id: ticket', 'id: page', 'steps/duplicate-id', 'page, uses: ticket', /another id/],

@@ -62,7 +62,7 @@ describe('compileRunbook refuses', () => {
       'approval: { from: [ml-oncall] }',
       'approval: { preapprovedWhen: harmful, from: [a] }',
       'cel/unknown-name',
-      'harmful,',
+      'harmful, from',
       /unknown name harmful/,
     ],
     ['uses: ticket', 'uses: tikcet', 'steps/unknown-type', 'tikcet', /did you mean ticket/],

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordsStore } from '../activities/records/store.ts';
+import { LIBRARY_PATH } from '../runbooks/load.ts';
 import { observed, TRIGGERED_MS } from '../test/fixtures/observed-incidents.ts';
 import { GatewayError } from '../webhooks/gateway/types.ts';
 import { createTestEdge, openTestRecords, RECORDS_START_MS, TOKENS } from '../webhooks/test-support/edge.ts';
@@ -303,6 +304,39 @@ describe('the token', () => {
     expect((await firebreak(['incident', 'list', '--token-file', join(folder, 'none')], noEnv)).code).toBe(2);
     await writeFile(file, 'two words');
     expect((await firebreak(['incident', 'list', '--token-file', file], noEnv)).code).toBe(2);
+  });
+});
+
+describe('runbook explain', () => {
+  const file = join(LIBRARY_PATH, 'ai-harm-response.yaml');
+
+  it('says in words what happens, who is asked, what changes production and how long it can take', async () => {
+    const { code, out } = await firebreak(['runbook', 'explain', file]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/divert sends all traffic of the target to llm-fallback {2}\[changes production\]/);
+    expect(out).toMatch(/Contained +within 5m15s of the moment at which metrics\.harmRate > 0\.05/);
+    expect(out).toMatch(/rollback: one person of ml-oncall or commander, within 21m/);
+  });
+
+  it('draws it, alone or under the words, and gives all of it as JSON', async () => {
+    const graph = (await firebreak(['runbook', 'explain', file, '--format', 'mermaid'])).out;
+    expect(graph).toMatch(/^flowchart TD\n/);
+    const both = (await firebreak(['runbook', 'explain', file, '--format', 'markdown'])).out;
+    expect(both).toContain(`\`\`\`mermaid\n${graph.trimEnd()}\n\`\`\``);
+    expect(JSON.parse((await firebreak(['runbook', 'explain', file, '--json'])).out)).toMatchObject({
+      name: 'ai-harm-response',
+      mermaid: graph,
+    });
+  });
+
+  it('tells mistakes as validate does, and wrong usage as such', async () => {
+    const broken = join(folder, 'broken-to-explain.yaml');
+    await writeFile(broken, 'kind: Runbook\n');
+    const told = await firebreak(['runbook', 'explain', broken]);
+    expect(told).toMatchObject({ code: 1, err: '' });
+    expect(told.out).toContain('schema/missing-field');
+    expect((await firebreak(['runbook', 'explain', join(folder, 'nowhere.yaml')])).code).toBe(2);
+    expect((await firebreak(['runbook', 'explain', file, '--format', 'pdf'])).code).toBe(2);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
+import { addExplainCommand } from './runbook-explain.ts';
 
 /** `firebreak runbook ...`: works on files, needs no server. */
 export function addRunbookCommands(program: Command, output: Output): void {
@@ -49,4 +50,6 @@ Examples:
       const { runbookJsonSchema } = await import('../../runbooks/json-schema.ts');
       output.json(runbookJsonSchema());
     });
+
+  addExplainCommand(runbook, output);
 }

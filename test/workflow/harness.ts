@@ -82,7 +82,7 @@ export async function shippedRunbook(): Promise<CompiledRunbook> {
 }
 
 /** Each look costs real time even when the clock is skipped, so tests look less often than production does. */
-function unhurried(runbook: CompiledRunbook): CompiledRunbook {
+export function unhurried(runbook: CompiledRunbook): CompiledRunbook {
   return {
     ...runbook,
     watchEveryMs: 10 * 60_000,

@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            '{domain,runbooks,workflows,activities,worker,webhooks,cli,demo,scripts}/**/*.test.ts',
+            '{domain,runbooks,simulation,workflows,activities,worker,webhooks,cli,demo,scripts}/**/*.test.ts',
             'test/properties/**/*.test.ts',
           ],
           testTimeout: 20_000,
@@ -30,6 +30,15 @@ export default defineConfig({
           name: 'workflow',
           include: ['test/workflow/**/*.test.ts', 'test/replay/**/*.test.ts'],
           globalSetup: ['test/setup/parts.ts'],
+          testTimeout: 60_000,
+          hookTimeout: SETUP_TIMEOUT_MS,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: SETUP_TIMEOUT_MS,
         },

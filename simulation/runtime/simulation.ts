@@ -62,7 +62,7 @@ export class SimulationError extends Error {
 }
 
 // Values of enums in the protocol (temporal/sdk/core/*.proto).
-const CANCELLATION = { tryCancel: 0, waitCompleted: 1, abandon: 2 } as const;
+const WAIT_CANCELLATION_COMPLETED = 1;
 const CLOSE_POLICY = { terminate: 1, abandon: 2, requestCancel: 3 } as const;
 const CHILD_ALREADY_EXISTS = 1;
 /** The server's defaults where a retry policy leaves them out. */
@@ -137,7 +137,21 @@ export class Simulation {
 
   /** Calls back at this virtual time; what is due at the same time happens in the order in which it was asked for. */
   at(timeMs: number, action: () => void | Promise<void>): void {
-    this.clock.at(timeMs, action);
+    this.clock.at(timeMs, async () => {
+      const ended = action();
+      if (!ended) return;
+      // It may wait for what only happens later, so it is not waited for; a failing one ends the simulation.
+      this.unfinished++;
+      ended
+        .catch((error: unknown) => {
+          const message = error instanceof Error ? error.message : String(error);
+          this.problem ??= new SimulationError(message, { cause: error });
+        })
+        .finally(() => {
+          this.unfinished--;
+        });
+      await macrotask();
+    });
   }
 
   /** Starts the workflow unless it runs, then signals it. */
@@ -231,7 +245,7 @@ export class Simulation {
         this.clock.nowMs = Math.max(this.nowMs, options.untilMs);
         return 'limit';
       }
-      await this.happen(this.clock.next());
+      await this.clock.next()?.run();
     }
   }
 
@@ -241,23 +255,6 @@ export class Simulation {
   }
 
   // --- what happens ---
-
-  private async happen(due: Due | undefined): Promise<void> {
-    const ended = due?.run();
-    if (!ended) return;
-    // An action may wait for what only happens later, so it is not waited for; a failing one ends the simulation.
-    this.unfinished++;
-    ended
-      .catch((error: unknown) => {
-        this.problem ??= new SimulationError(error instanceof Error ? error.message : String(error), {
-          cause: error,
-        });
-      })
-      .finally(() => {
-        this.unfinished--;
-      });
-    await macrotask();
-  }
 
   /** Activates workflows until none has anything to do at this moment. */
   private async settle(): Promise<void> {
@@ -595,9 +592,8 @@ export class Simulation {
     const activity = run.activities.get(seq);
     if (!activity) return;
     const { cancellationType } = activity.command;
-    if (Number(cancellationType) === CANCELLATION.abandon) return;
     // One that is under way and is waited for ends by itself: what it did must be known.
-    if (Number(cancellationType) === CANCELLATION.waitCompleted && activity.due && !activity.due.cancelled) {
+    if (Number(cancellationType) === WAIT_CANCELLATION_COMPLETED && activity.due && !activity.due.cancelled) {
       const started = activity.due.atMs > this.nowMs;
       if (started) return;
     }

@@ -1,3 +1,6 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
 /** The only place where the command line reads the environment. */
 export interface CliEnv {
   /** Everything, for `env:NAME` references of the configuration. */
@@ -8,6 +11,8 @@ export interface CliEnv {
   token: string | undefined;
   /** FIREBREAK_CONFIG: path of the configuration. */
   config: string | undefined;
+  /** What can be made again: `$XDG_CACHE_HOME/firebreak`, else `~/.cache/firebreak`. */
+  cacheDir: string;
   /** Whether output on this stream may be coloured: NO_COLOR and FORCE_COLOR (https://no-color.org), else terminals only. */
   colorOn(stream: { isTTY?: boolean }): boolean;
 }
@@ -18,6 +23,7 @@ export function readEnv(env: NodeJS.ProcessEnv = process.env): CliEnv {
     url: nonEmpty(env.FIREBREAK_URL),
     token: nonEmpty(env.FIREBREAK_TOKEN),
     config: nonEmpty(env.FIREBREAK_CONFIG),
+    cacheDir: join(nonEmpty(env.XDG_CACHE_HOME) ?? join(homedir(), '.cache'), 'firebreak'),
     colorOn: (stream) => {
       if (nonEmpty(env.NO_COLOR) !== undefined) return false;
       if (nonEmpty(env.FORCE_COLOR) !== undefined) return env.FORCE_COLOR !== '0';

@@ -143,6 +143,51 @@ describe('incident approve', () => {
     });
   });
 
+  it('approves alone with --break-glass: asks for that, wants a reason, and sends it', async () => {
+    const view = viewOf({ pendingApprovals: [approvalOf({ count: 2, breakGlass: true })] });
+    gateway.views.set(view.workflowId, view);
+    const alone = ['incident', 'approve', '3f9a', '--break-glass'];
+    const env = { FIREBREAK_TOKEN: TOKENS.ben };
+    expect((await firebreak(alone, { env, typed: 'y\n' })).code).toBe(2);
+    const withReason = [...alone, '--reason', 'nobody else answers'];
+    const declined = await firebreak(withReason, { env, typed: 'n\n' });
+    expect(declined.err).toContain('Approve exactly this plan alone?');
+    expect(gateway.updates).toEqual([]);
+    expect((await firebreak(withReason, { env, typed: 'y\n' })).code).toBe(0);
+    expect(gateway.updates).toMatchObject([
+      {
+        argument: {
+          signed: { decision: { breakGlass: true, person: 'ben', reason: 'nobody else answers' } },
+        },
+      },
+    ]);
+    // mara is on call, which is not that right.
+    expect((await firebreak([...withReason, '--yes'])).code).toBe(3);
+    expect((await incident('show', '3f9a')).out).toContain('or one person with --break-glass');
+  });
+
+  it('shows who approved alone, and the change to revert in Git', async () => {
+    const view = viewOf({
+      breakGlass: [{ person: 'ben', step: 'rollback', atMs: 1, reason: 'nobody \u001b[2Janswers' }],
+      steps: [{ id: 'rollback', uses: 'rollback', status: 'failed', reason: 'Argo CD' }],
+      timeline: [
+        {
+          seq: 1,
+          atMs: 1,
+          kind: 'evidence',
+          text: 'Prepared the change to revert in Git',
+          actor: 'firebreak',
+          data: { step: 'rollback', revert: '-image: v2\n+image: \u001b[2Jv1' },
+        },
+      ],
+    });
+    gateway.views.set(view.workflowId, view);
+    const { out } = await incident('show', '3f9a');
+    expect(out).toMatch(/Break-glass +ben approved rollback alone: nobody .*answers/);
+    expect(out).toMatch(/Revert this in Git\n {2}-image: v2\n {2}\+image: .*v1/);
+    expect(out).not.toContain('\u001b');
+  });
+
   it('wants the step where several wait', async () => {
     const view = viewOf({ pendingApprovals: [approvalOf(), approvalOf({ step: 'second' })] });
     gateway.views.set(view.workflowId, view);
@@ -314,7 +359,9 @@ describe('runbook explain', () => {
     const { code, out } = await firebreak(['runbook', 'explain', file]);
     expect(code).toBe(0);
     expect(out).toMatch(/divert sends all traffic of the target to llm-fallback {2}\[changes production\]/);
-    expect(out).toMatch(/Contained +within 5m15s of the moment at which metrics\.harmRate > 0\.05/);
+    expect(out).toMatch(
+      /Contained +within 5m15s of the moment at which metrics\.harmRate > inputs\.divertAbove/,
+    );
     expect(out).toMatch(/rollback: one person of ml-oncall or commander, within 21m/);
   });
 
@@ -353,6 +400,51 @@ describe('runbook', () => {
     expect(JSON.parse(json.out)).toMatchObject({ ok: false, files: [file] });
     expect(json.code).toBe(1);
     expect((await firebreak(['runbook', 'validate'])).code).toBe(2);
+  });
+
+  it('validate takes warnings, and fails on them with --strict', async () => {
+    const file = join(folder, 'warned.yaml');
+    const library = fileURLToPath(new URL('../runbooks/library/default.yaml', import.meta.url));
+    const text = await readFile(library, 'utf8');
+    await writeFile(file, text.replace(/ *escalate: .*\n/, ''));
+    const told = await firebreak(['runbook', 'validate', file]);
+    expect(told).toMatchObject({ code: 0 });
+    expect(told.out).toContain('[page/no-escalation]');
+    expect(told.out).toContain('1 runbook is right.');
+    expect((await firebreak(['runbook', 'validate', file, '--strict'])).code).toBe(1);
+    const json = JSON.parse((await firebreak(['runbook', 'validate', file, '--json'])).out);
+    expect(json).toMatchObject({
+      ok: true,
+      problems: [{ rule: 'page/no-escalation', severity: 'warning', step: 'page' }],
+    });
+  });
+
+  it('validate prints annotations for GitHub, with paths from the working folder', async () => {
+    const file = join(folder, 'wrong.yaml');
+    await writeFile(file, 'apiVersion: firebreak.dev/v1alpha1\nkind: Runbok\n');
+    const { code, out } = await firebreak(['runbook', 'validate', file, '--format', 'github']);
+    expect(code).toBe(1);
+    expect(out).toMatch(
+      /^::error file=\.\.\/.*wrong\.yaml,line=2,col=7,endColumn=13,title=schema\/wrong-value::kind /m,
+    );
+    expect((await firebreak(['runbook', 'validate', file, '--format', 'xml'])).code).toBe(2);
+  });
+
+  it('validate checks names against a configuration, its own runbooks where none are named', async () => {
+    const fixtures = fileURLToPath(new URL('../test/fixtures/runbooks', import.meta.url));
+    const config = join(fixtures, 'firebreak.yaml');
+    const wrong = join(fixtures, 'invalid', 'config-role.yaml');
+    expect((await firebreak(['runbook', 'validate', wrong])).code).toBe(0);
+    const told = await firebreak(['runbook', 'validate', wrong, '--config', config]);
+    expect(told.code).toBe(1);
+    expect(told.out).toContain('did you mean commander? [config/role]');
+    const right = join(fixtures, 'valid', 'config-all-there.yaml');
+    expect((await firebreak(['runbook', 'validate', right, '--config', config])).code).toBe(0);
+    // The configuration sets inputs of runbooks that are not among its own, which are the shipped ones here.
+    const own = await firebreak(['runbook', 'validate', '--config', config]);
+    expect(own.code).toBe(1);
+    expect(own.out).toContain('[inputs/unknown-runbook]');
+    expect((await firebreak(['runbook', 'validate', '--config', join(folder, 'nowhere.yaml')])).code).toBe(2);
   });
 
   it('schema is a JSON Schema', async () => {

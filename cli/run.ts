@@ -33,7 +33,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     .exitOverride()
     .addHelpText('after', `${EXAMPLES}\n${EXIT_HELP}`);
   addServerCommands(program, io);
-  addRunbookCommands(program, output);
+  addRunbookCommands(program, { io, output });
   addIncidentCommands(program, { io, output });
   addReportCommands(program, { io, output });
 

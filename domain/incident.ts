@@ -67,6 +67,7 @@ export type StepStatus =
   | 'pending'
   | 'watching' // a `whenever` condition does not hold yet
   | 'awaiting-approval'
+  | 'waiting' // for a time to pass: a `wait` step
   | 'running'
   | 'succeeded'
   | 'would-have' // observe mode: a mutation that was recorded instead of made
@@ -132,6 +133,8 @@ export interface ActionItem {
   /** NIST AI RMF function this item serves. */
   rmfFunction: 'GOVERN' | 'MAP' | 'MEASURE' | 'MANAGE';
   evidence?: string;
+  /** The step of the runbook that made it; absent where it follows from the incident's facts. */
+  step?: string;
 }
 
 export interface VerificationSummary {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ActionLane, IncidentView } from './incident.ts';
+import type { ActionItem, ActionLane, IncidentView } from './incident.ts';
+import { withTasks } from './postmortem/action-items.ts';
 import { deriveActionItems, renderPostmortem } from './postmortem.ts';
 
 const T0 = Date.UTC(2026, 2, 1, 12);
@@ -488,3 +489,74 @@ function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('the fixture lost a part');
   return value;
 }
+
+describe('tasks of steps', () => {
+  const task: ActionItem = {
+    id: 'inc-3f9a1c2b7d01-0a1b2c3d-exception-task-pin',
+    lane: 'exception',
+    title: 'Keep it pinned\n## Injected',
+    owner: 'team <!channel> @here',
+    due: '2026-03-20',
+    retires: '2026-04-01',
+    rmfFunction: 'GOVERN',
+    step: 'pin',
+  };
+
+  it('stand beside those that follow from the facts, once, however often these are derived anew', () => {
+    const derived = deriveActionItems(rolledBack(), AT);
+    const once = deriveActionItems(rolledBack({ actionItems: [...derived, task] }), AT);
+    expect(once).toEqual([...derived, task]);
+    expect(deriveActionItems(rolledBack({ actionItems: once }), AT)).toEqual(once);
+  });
+
+  it('are not lost to a postmortem that did not know them, and not doubled by one that did', () => {
+    const written = deriveActionItems(rolledBack(), AT);
+    expect(withTasks(written, [task])).toEqual([...written, task]);
+    expect(withTasks([...written, task], [task])).toEqual([...written, task]);
+    // What only followed from the facts of an earlier draft goes with them.
+    expect(withTasks([], written)).toEqual([]);
+  });
+
+  it('are plain text in the postmortem', () => {
+    const text = renderPostmortem(rolledBack({ actionItems: [task] }), { draft: false, atMs: AT });
+    expect(text).toContain('Keep it pinned');
+    expect(text.split('\n')).not.toContain('## Injected');
+    expect(text).not.toContain('<!channel>');
+    expect(text).not.toMatch(/@here/);
+  });
+});
+
+describe('break-glass', () => {
+  const uses = [
+    {
+      person: 'kim',
+      step: 'rollback',
+      atMs: T0 + 80_000,
+      reason: 'nobody answers\n## Injected [x](http://evil)',
+    },
+  ];
+
+  it('is a section that names each use, with its reason as plain text', () => {
+    const text = renderPostmortem(rolledBack({ breakGlass: uses }), { draft: false, atMs: AT });
+    const section = text.split('## Break-glass\n')[1]?.split('\n## ')[0] ?? '';
+    expect(section).toContain('2026-03-01T12:01:20.000Z');
+    expect(section).toMatch(/\| kim \| rollback \| nobody answers/);
+    expect(section).not.toContain('[x](');
+    expect(text.split('\n')).not.toContain('## Injected [x](http://evil)');
+    expect(text).toContain('was approving alone right?');
+    expect(renderPostmortem(rolledBack(), { draft: false, atMs: AT })).not.toContain('Break-glass');
+  });
+
+  it('leaves a review to the owner of the runbook, due in a week', () => {
+    const item = deriveActionItems(rolledBack({ breakGlass: uses }), AT).find(({ id }) =>
+      id.endsWith('break-glass'),
+    );
+    expect(item).toMatchObject({
+      lane: 'control',
+      owner: 'ml-safety@example.com',
+      due: '2026-03-08',
+      evidence: 'kim approved step rollback alone',
+    });
+    expect(deriveActionItems(rolledBack(), AT).some(({ id }) => id.endsWith('break-glass'))).toBe(false);
+  });
+});

@@ -40,6 +40,7 @@ export function renderPostmortem(view: IncidentView, options: { draft: boolean; 
     ['## Impact', impact(view)],
     ['## Milestones', milestones(view)],
     ['## What was done', whatWasDone(view)],
+    ...breakGlass(view),
     ['## Evidence', evidence(view)],
     ['## What a rollback did not restore', notRestored(view)],
     ['## Action items', actionItems(view.actionItems)],
@@ -158,6 +159,24 @@ function whatWasDone(view: IncidentView): string {
       ? 'No decision was taken.'
       : table(['At', 'Who', 'What', 'Plan hash', 'Reason given'], decisions),
   ].join('\n\n');
+}
+
+/** Approvals given alone: each is named, with the reason as it was written. */
+function breakGlass({ breakGlass: uses = [] }: IncidentView): string[][] {
+  if (uses.length === 0) return [];
+  const rows = uses.map(({ person, step, atMs, reason }): Cell[] => [
+    { ours: isoTime(atMs) },
+    person,
+    step,
+    reason,
+  ]);
+  return [
+    [
+      '## Break-glass',
+      'One person approved alone what several, or other, people are asked for. The review says whether that was right.',
+      table(['At', 'Who', 'Step', 'Reason given'], rows),
+    ],
+  ];
 }
 
 function rollbackText(view: IncidentView): string {
@@ -307,6 +326,8 @@ function openQuestions(view: IncidentView): string[] {
   if (view.steps.some((step) => step.status === 'rejected')) {
     questions.push('The rollback was rejected: on what grounds, and what is done instead?');
   }
+  if (view.breakGlass !== undefined)
+    questions.push('Why could nobody else approve in time, and was approving alone right?');
   if (view.mode === 'observe')
     questions.push(
       'Would the recorded "would have" actions have been right? May Firebreak ask for approval next time?',

@@ -28,6 +28,9 @@ export interface PlanApproval {
   breakGlass?: boolean;
 }
 
+/** One rollback that nobody was asked about in this time: if it was wrong, people look before the next one. */
+export const AUTOMATIC_ROLLBACK_EVERY_MS = 24 * 3_600_000;
+
 /** A plan that the runbook's version approves itself. */
 export interface Preapproval {
   runbookHash: string;

@@ -19,13 +19,15 @@ spec:
     p99: { promql: 'histogram_quantile(0.99, x{deployment=$d})', bind: { d: target.name } }
   severity: 'metrics.harmRate > 0.05 ? "SEV1" : "SEV2"'
   steps:
-    - { id: page, uses: page, with: { roles: [ml-oncall] } }
+    - { id: page, uses: page, with: { roles: [ml-oncall], escalate: { after: 5m, to: [commander] } } }
     - { id: divert, uses: divert, whenever: metrics.harmRate > 0.05, with: { to: fallback } }
     - { id: ticket, uses: ticket }
     - { id: sample, uses: sample, with: { from: outputs, attachTo: ticket } }
-    - { id: rollback, uses: rollback, approval: { from: [ml-oncall] } }
+    - { id: snapshot, uses: snapshot }
+    - { id: rollback, uses: rollback, needs: [snapshot], approval: { from: [ml-oncall] } }
     - { id: verify, uses: verify, needs: [rollback], with: { guards: ['metrics.p99 < 2.0'] } }
     - { id: restore, uses: restore, needs: [verify] }
+    - { id: postmortem, uses: postmortem, needs: [verify], always: true }
 `;
 
 /** The valid runbook with one text replaced by another. */
@@ -36,7 +38,7 @@ function changed(from: string, to: string): string {
 
 function problemsOf(text: string) {
   const result = compileRunbook('test.yaml', text);
-  return result.ok ? [] : result.problems;
+  return result.problems;
 }
 
 /** Line and column (from 1) of the nth occurrence of a text. */
@@ -74,16 +76,16 @@ describe('compileRunbook refuses', () => {
       'rollbakc',
       /did you mean rollback/,
     ],
-    ['uses: rollback,', 'uses: rollback, needs: [verify],', 'steps/cycle', '[verify]', /could ever start/],
+    ['needs: [snapshot]', 'needs: [verify]', 'steps/cycle', '[verify]', /could ever start/],
     ['whenever: metrics', 'when: "true", whenever: metrics', 'steps/conditions', 'whenever', /not both/],
     [
       'attachTo: ticket',
       'attachTo: page',
       'steps/attach-to',
-      'page } }\n    - { id: rollback',
+      'page } }\n    - { id: snapshot',
       /did you mean|there is ticket/,
     ],
-    ['needs: [rollback], with', 'needs: [rollback], timeout: 5m, with', 'steps/timeout', '5m, with', /30 m/],
+    ['needs: [rollback], with', 'needs: [rollback], timeout: 5m, with', 'steps/timeout', '5m, with', /30m/],
     [', approval: { from: [ml-oncall] }', '', 'rollback/approval', '{ id: rollback', /asks people/],
     ['needs: [rollback]', 'needs: [page]', 'rollback/verify', '{ id: rollback', /needs: \[rollback\]/],
     ['needs: [verify]', 'needs: [rollback]', 'restore/proof', '{ id: restore', /proved revision/],
@@ -125,7 +127,7 @@ describe('compileRunbook refuses', () => {
     ['alertname=~"Ai.*"', 'alertname~"Ai.*"', 'match/syntax', '~"Ai', /expected =/],
     ['=~"Ai.*"', '=~"Ai(?=x)"', 'match/syntax', "'alertname", /RE2/],
     ['metrics.p99 < 2.0', 'metrics.p98 < 2.0', 'cel/unknown-metric', 'metrics.p98', /did you mean p99/],
-    ['metrics.p99 < 2.0', 'metrics.p99 <', 'cel/syntax', "'] } }", /unexpected/],
+    ['metrics.p99 < 2.0', 'metrics.p99 <', 'cel/syntax', "'] } }", /ends too early/],
     ['metrics.p99 < 2.0', 'metrics.p99 < 2.0 and true', 'cel/syntax', 'and true', /write && for and/],
     ['metrics.p99 < 2.0', 'metrics.p99', 'cel/type', 'metrics.p99', /write a comparison/],
     ['metrics.p99 < 2.0', 'steps.page.ok', 'cel/step-not-needed', 'steps.page.ok', /add needs: \[page\]/],
@@ -149,7 +151,13 @@ describe('compileRunbook refuses', () => {
       /Prometheus counter/,
     ],
     ['classified: {', 'looked_at: {', 'verify/metrics', 'verify, needs', /named classified/],
-    ['version: 1', 'version: 1, version: 2', 'yaml/syntax', 'version: 2', /unique/],
+    [
+      'version: 1',
+      'version: 1, version: 2',
+      'yaml/syntax',
+      'version: 2',
+      /stands twice in this map, here and on line 3/,
+    ],
     ['kind: Runbook', 'kind: !kind Runbook', 'yaml/tag', '!kind', /plain value/],
     ['metadata: {', 'metadata: { <<: { a: 1 },', 'yaml/merge-key', '<<', /merge keys/],
     ['metadata: {', 'metadata: { __proto__: { a: 1 },', 'yaml/key', '__proto__', /no name/],
@@ -284,7 +292,7 @@ describe('compileRunbook', () => {
     [
       'an anchor and its alias',
       'labels: { namespace: target.namespace } }\n    classified',
-      'labels: &l { namespace: target.namespace } }\n    more: { counter: c_total, labels: *l }\n    classified',
+      'labels: &l { namespace: target.namespace } }\n    requests: { counter: c_total, labels: *l }\n    classified',
     ],
     [
       'a dollar in a regular expression and in a comment',
@@ -297,8 +305,12 @@ describe('compileRunbook', () => {
       'uses: verify, needs: [rollback]',
       'uses: verify, needs: [between]',
     ],
-    ['an output of a needed step', 'metrics.p99 < 2.0', 'steps.rollback.revision > 1'],
-    ['a step id with a dash', 'metrics.p99 < 2.0', 'steps["rollback"].applied == "patched"'],
+    ['an output of a needed step', 'metrics.p99 < 2.0', 'metrics.p99 < 2.0 && steps.rollback.revision > 1'],
+    [
+      'a step id with a dash',
+      'metrics.p99 < 2.0',
+      'metrics.p99 < 2.0 && steps["rollback"].applied == "patched"',
+    ],
   ])('takes %s', (_name, from, to) => {
     let text = VALID.replace(from, () => to);
     if (text.includes('[between]')) text += '    - { id: between, uses: changes, needs: [rollback] }\n';
@@ -308,5 +320,61 @@ describe('compileRunbook', () => {
 
   it.each(['ai-harm-response.yaml', 'default.yaml'])('takes the shipped %s', (file) => {
     expect(problemsOf(readFileSync(`${LIBRARY_PATH}/${file}`, 'utf8'))).toEqual([]);
+  });
+
+  const WITH_INPUT = changed(
+    '  metrics:\n',
+    '  inputs: { fallback: { default: llm-a }, limit: { default: 0.05 } }\n  metrics:\n',
+  )
+    .replace('to: fallback', "to: '${{ inputs.fallback }}'")
+    .replace('metrics.p99 < 2.0', 'metrics.p99 < inputs.limit');
+  const divertTo = (inputs: Record<string, string | number | boolean>) => {
+    const result = compileRunbook('x.yaml', WITH_INPUT, { inputs: { test: inputs } });
+    return result.ok ? result.runbook.steps.find(({ id }) => id === 'divert')?.with.to : result.problems;
+  };
+
+  it('puts the values of inputs under with: the default, or what the installation sets', () => {
+    expect(divertTo({})).toBe('llm-a');
+    expect(divertTo({ fallback: 'llm-b' })).toBe('llm-b');
+  });
+
+  it('tells what the installation sets wrongly', () => {
+    const rulesFor = (inputs: Record<string, string | number | boolean>) => {
+      const told = divertTo(inputs);
+      return Array.isArray(told) ? told.map(({ rule }) => rule) : told;
+    };
+    expect(rulesFor({ fallback: 3 })).toEqual(['inputs/wrong-type']);
+    expect(rulesFor({ fallback: 'LLM B' })).toEqual(['inputs/wrong-value']);
+    expect(rulesFor({ falback: 'llm-b' })).toEqual(['inputs/unknown']);
+    // What is put in is never read again: it would be filled in when the step runs.
+    expect(rulesFor({ fallback: 'llm-${{ target.name }}' })).toEqual(['inputs/wrong-value']);
+  });
+
+  it('tells names that a shipped runbook cannot know as warnings', () => {
+    const installation = { roles: ['sre'], groups: { sre: ['ada'] } };
+    const severities = (shipped: boolean) =>
+      compileRunbook('x.yaml', VALID, { installation, shipped }).problems.map(({ rule, severity }) => [
+        rule,
+        severity,
+      ]);
+    expect(severities(false)).toEqual([
+      ['config/role', 'error'],
+      ['config/role', 'error'],
+      ['config/group', 'error'],
+    ]);
+    expect(severities(true)).toEqual([
+      ['config/role', 'warning'],
+      ['config/role', 'warning'],
+      ['config/group', 'warning'],
+    ]);
+    expect(compileRunbook('x.yaml', VALID, { installation, shipped: true }).ok).toBe(true);
+  });
+
+  it('keeps warnings about what has errors itself to itself', () => {
+    const text = VALID.replace(', escalate: { after: 5m, to: [commander] }', '').replace(
+      'roles: [ml',
+      'rolls: [ml',
+    );
+    expect(problemsOf(text).map(({ rule }) => rule)).not.toContain('page/no-escalation');
   });
 });

@@ -1,37 +1,56 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { canonicalJson } from '../domain/canonical-json.ts';
-import { formatDuration } from '../domain/duration.ts';
+import { parseDurationMs, writeDuration } from '../domain/duration.ts';
 import { parseMatcher } from '../domain/matcher.ts';
 import type { CompiledRunbook, InputValue, Matcher, MetricSpec, StepPlan } from '../domain/runbook.ts';
+import { checkAdvice } from './checks/advice.ts';
 import { checkExpressions } from './checks/expressions.ts';
+import { withoutIgnored } from './checks/ignored.ts';
+import { checkInputs } from './checks/inputs.ts';
+import { checkInstallation } from './checks/installation.ts';
 import { checkMatch } from './checks/match.ts';
 import { boundExpression, checkMetrics } from './checks/metrics.ts';
 import { checkSafety } from './checks/safety.ts';
 import { checkSteps } from './checks/steps.ts';
 import { checkTarget } from './checks/target.ts';
-import { type Check, viewOf } from './checks/view.ts';
-import type { Problem } from './rules.ts';
+import { type Check, type RunbookView, recordOf, type StepView, viewOf } from './checks/view.ts';
+import type { Installation } from './installation.ts';
+import { hasErrors, type Problem } from './rules.ts';
 import { API_VERSION, type metricSchema, runbookSchema, type stepSchema } from './schema.ts';
 import { parsePart } from './schema-problems.ts';
 import { TIMEOUT_ROOM_MS } from './steps/define.ts';
 import { stepDefinition } from './steps/definitions.ts';
 import { YamlSource } from './yaml-source.ts';
 
-export type CompileResult = { ok: true; runbook: CompiledRunbook } | { ok: false; problems: Problem[] };
+const SCENARIO_KIND = 'Scenario';
+
+/** Problems of a runbook that is right are warnings. */
+export type CompileResult =
+  | { ok: true; runbook: CompiledRunbook; problems: Problem[] }
+  | { ok: false; problems: Problem[] };
 
 export interface CompileOptions {
   /** Values that the installation sets, by runbook and input; defaults stand where it sets none. */
-  inputs?: Readonly<Record<string, Readonly<Record<string, InputValue>>>>;
+  inputs?: Readonly<Record<string, Readonly<Record<string, InputValue>>>> | undefined;
+  /** Names of the installation's configuration; without it, they are not checked. */
+  installation?: Installation | undefined;
+  /**
+   * A shipped runbook names roles and sources that an installation may not have: that is a warning then (rules `config/*`),
+   * so that Firebreak starts with any configuration. Its steps fail, and tell people, where the name is missing.
+   */
+  shipped?: boolean | undefined;
 }
 
 const CHECKS: readonly Check[] = [
   checkMatch,
   checkTarget,
+  checkInputs,
   checkMetrics,
   checkSteps,
   checkSafety,
   checkExpressions,
+  checkInstallation,
 ];
 
 /**
@@ -41,25 +60,30 @@ const CHECKS: readonly Check[] = [
 export function compileRunbook(file: string, text: string, options: CompileOptions = {}): CompileResult {
   const source = new YamlSource(file, text);
   if (source.problems.length > 0) return { ok: false, problems: source.problems };
+  if (isScenario(source.value)) {
+    const message = 'this is a scenario, not a runbook: try firebreak runbook test';
+    return { ok: false, problems: [source.problem('file/scenario', ['kind'], message)] };
+  }
 
   const shape = parsePart(source, runbookSchema, source.value, []);
-  const view = viewOf(source.value, options.inputs);
-  const inputs = view.steps.map((step) => {
-    const definition = stepDefinition(step.uses);
-    if (definition === undefined) return { value: {}, problems: [] };
-    return parsePart(source, definition.input, step.with, [...step.path, 'with']);
-  });
-  const problems = [
+  const view = viewOf(source.value, options);
+  const inputs = view.steps.map((step) => parseInput(step, view, source));
+  const tooShort = view.steps.flatMap((step, index) => checkTimeout(step, inputs[index]?.value, source));
+  const found = withoutEchoes([
     ...shape.problems,
     ...inputs.flatMap((input) => input.problems),
+    ...tooShort,
     ...CHECKS.flatMap((check) => check(view, source)),
-  ];
-  if (shape.value === undefined || problems.length > 0) return { ok: false, problems: inOrder(problems) };
+  ]);
+  const advice = checkAdvice(view, source).filter((one) => isSure(one, found));
+  found.push(...advice);
+  const weighed = options.shipped
+    ? found.map((one) => (one.rule.startsWith('config/') ? { ...one, severity: 'warning' as const } : one))
+    : found;
+  const problems = inOrder(withoutIgnored(weighed, view, source));
+  if (shape.value === undefined || hasErrors(problems)) return { ok: false, problems };
 
   const { metadata, spec } = shape.value;
-  const steps = spec.steps.map((step, index) => planOf(step, inputs[index]?.value ?? {}, index, source));
-  const tooShort = steps.flatMap((step) => step.problems);
-  if (tooShort.length > 0) return { ok: false, problems: tooShort };
   const runbook: Omit<CompiledRunbook, 'hash'> = {
     apiVersion: API_VERSION,
     name: metadata.name,
@@ -79,9 +103,14 @@ export function compileRunbook(file: string, text: string, options: CompileOptio
     resolveAfterMs: spec.resolveAfter,
     quietForMs: spec.quietFor,
     watchEveryMs: spec.watchEvery,
-    steps: steps.map(({ plan }) => plan),
+    steps: spec.steps.map((step, index) => planOf(step, inputs[index]?.value ?? {})),
   };
-  return { ok: true, runbook: sealRunbook(runbook) };
+  return { ok: true, runbook: sealRunbook(runbook), problems };
+}
+
+/** Whether a file holds a scenario of the simulation, which stands beside the runbooks that it tries. */
+export function isScenario(value: unknown): boolean {
+  return recordOf(value).kind === SCENARIO_KIND;
 }
 
 /** Adds the content hash: SHA-256 (hex) over the canonical JSON of everything else. */
@@ -119,21 +148,53 @@ function boundAll(bound: Record<string, string>): Record<string, string> {
   );
 }
 
-function planOf(
-  step: z.output<typeof stepSchema>,
-  input: Record<string, unknown>,
-  index: number,
+/** Advice on a step with errors, or on the whole runbook as long as there are any, could be wrong. */
+function isSure(advice: Problem, found: readonly Problem[]): boolean {
+  const errors = found.filter(({ severity }) => severity === 'error');
+  return (
+    errors.length === 0 || (advice.step !== undefined && errors.every(({ step }) => step !== advice.step))
+  );
+}
+
+/** What the schema of a field has refused is not told again for the expression in it. */
+function withoutEchoes(problems: readonly Problem[]): Problem[] {
+  const refused = new Set(problems.filter(({ rule }) => rule.startsWith('schema/')).map(({ path }) => path));
+  return problems.filter(({ rule, path }) => rule !== 'template/not-here' || !refused.has(path));
+}
+
+/** The input of a step by its type's schema; a `with` that is no map was told by the runbook's schema. */
+function parseInput(
+  step: StepView,
+  view: RunbookView,
   source: YamlSource,
-): { plan: StepPlan; problems: Problem[] } {
+): { value: Record<string, unknown> | undefined; problems: Problem[] } {
+  const definition = stepDefinition(step.uses);
+  if (definition === undefined || !step.withIsMap) return { value: undefined, problems: [] };
+  return parsePart(source, definition.input, step.with, [...step.path, 'with'], {
+    written: step.written,
+    known: (name) => Object.hasOwn(view.inputs, name),
+  });
+}
+
+function checkTimeout(
+  step: StepView,
+  input: Record<string, unknown> | undefined,
+  source: YamlSource,
+): Problem[] {
+  const definition = stepDefinition(step.uses);
+  const timeoutMs = typeof step.timeout === 'string' ? parseDurationMs(step.timeout) : undefined;
+  if (input === undefined || timeoutMs === undefined) return [];
+  const innerWaitMs = definition?.innerWaitMs?.(input) ?? 0;
+  if (timeoutMs >= innerWaitMs) return [];
+  const message = `the step ends before the wait inside it (${writeDuration(innerWaitMs)}): make it longer, or leave it out`;
+  return [source.problem('steps/timeout', [...step.path, 'timeout'], message)];
+}
+
+function planOf(step: z.output<typeof stepSchema>, input: Record<string, unknown>): StepPlan {
   const definition = stepDefinition(step.uses);
   if (definition === undefined) throw new Error(`step type ${step.uses} was not told to be unknown`);
   const innerWaitMs = definition.innerWaitMs?.(input) ?? 0;
-  const problems: Problem[] = [];
-  if (step.timeout !== undefined && step.timeout < innerWaitMs) {
-    const message = `the step ends before the wait inside it (${formatDuration(innerWaitMs)}): make it longer, or leave it out`;
-    problems.push(source.problem('steps/timeout', ['spec', 'steps', index, 'timeout'], message));
-  }
-  const plan: StepPlan = {
+  return {
     id: step.id,
     uses: step.uses,
     mutates: typeof definition.mutates === 'function' ? definition.mutates(input) : definition.mutates,
@@ -163,7 +224,6 @@ function planOf(
         }),
     with: input,
   };
-  return { plan, problems };
 }
 
 function inOrder(problems: Problem[]): Problem[] {

@@ -122,7 +122,7 @@ describe('parseExpression', () => {
     ['metrics.a = 1', 'cel/syntax', /write ==/],
     ['not metrics.a', 'cel/syntax', /! for not/],
     ['metrics.a * 2 > 1.0', 'cel/type', /2\.0/],
-    ['"a" > 1', 'cel/type', /overload/],
+    ['"a" > 1', 'cel/type', /string > int is no operation/],
     ['target.nmae == "x"', 'cel/unknown-name', /did you mean name/],
     ['alert.annotations.summary == ""', 'cel/unknown-name', /labels only/],
   ])('tells what to write instead of %s', (text, rule, message) => {

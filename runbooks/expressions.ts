@@ -158,7 +158,7 @@ function problemOf(error: unknown, text: string): ExpressionProblem {
     const end = Math.max(start + 1, error.range?.end ?? text.length);
     const limit = /limit|exceed/i.test(`${error.code} ${error.summary}`);
     const rule = error instanceof ParseError ? (limit ? 'cel/limit' : 'cel/syntax') : 'cel/type';
-    return { rule, start, end, message: `${lowerFirst(error.summary)}${hintFor(text, error.summary)}` };
+    return { rule, start, end, message: `${inWords(error.summary)}${hintFor(text, error.summary)}` };
   }
   return {
     rule: 'cel/syntax',
@@ -166,6 +166,14 @@ function problemOf(error: unknown, text: string): ExpressionProblem {
     end: text.length,
     message: 'this is no expression that can be read',
   };
+}
+
+/** The evaluator's messages, as far as they are no words of people who write runbooks. */
+function inWords(summary: string): string {
+  if (summary === 'Unexpected token: EOF') return 'the expression ends too early';
+  const overload = /^no such overload: (.*)$/i.exec(summary)?.[1];
+  if (overload !== undefined) return `${overload} is no operation of CEL`;
+  return lowerFirst(summary);
 }
 
 /** What people write who do not write CEL every day. */

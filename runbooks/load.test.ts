@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LIBRARY_PATH, loadRunbooks } from './load.ts';
-import { formatProblems } from './report.ts';
+import { formatProblems, githubAnnotations } from './report.ts';
 
 let folder: string;
 let harm: string;
@@ -19,7 +19,17 @@ describe('loadRunbooks', () => {
   it('loads the shipped library', async () => {
     const { runbooks, problems } = await loadRunbooks();
     expect(problems).toEqual([]);
-    expect(runbooks.map((runbook) => runbook.name)).toEqual(['ai-harm-response', 'default']);
+    expect(runbooks.map((runbook) => runbook.name)).toEqual([
+      'ai-harm-response',
+      'breaker-false-positive',
+      'default',
+      'evaluation-failed',
+      'fairness-disparity',
+      'input-drift',
+      'model-latency-regression',
+      'pii-in-logs',
+      'prompt-injection-to-action',
+    ]);
   });
 
   it('keeps the order of paths and of file names, and adds the shipped default', async () => {
@@ -40,6 +50,19 @@ describe('loadRunbooks', () => {
     const { runbooks, problems } = await loadRunbooks([folder]);
     expect(problems).toEqual([]);
     expect(runbooks.map((runbook) => runbook.name)).toEqual(['a', 'default']);
+  });
+
+  it('leaves scenarios to the tests of runbooks, by their names and by what they say', async () => {
+    await writeFile(join(folder, 'a.yaml'), named('a'));
+    await writeFile(join(folder, 'a.scenario.yaml'), 'no: runbook');
+    await writeFile(join(folder, 'b.scenario.yml'), 'no: runbook');
+    await writeFile(join(folder, 'other.yaml'), 'kind: Scenario');
+    const { ok, files } = await loadRunbooks([folder]);
+    expect(ok).toBe(true);
+    expect(files.map((file) => file.slice(folder.length))).toEqual([
+      '/a.yaml',
+      expect.stringContaining('/library/default.yaml'.slice(1)),
+    ]);
   });
 
   it('tells the problems of all files at once', async () => {
@@ -65,6 +88,85 @@ describe('loadRunbooks', () => {
   });
 });
 
+describe('loadRunbooks', () => {
+  it('says where a file stops being UTF-8', async () => {
+    const file = join(folder, 'a.yaml');
+    await writeFile(
+      file,
+      Buffer.concat([Buffer.from('# fine\n# M'), Buffer.from([0xfc]), Buffer.from('ller\n')]),
+    );
+    const { ok, problems } = await loadRunbooks([file]);
+    expect(ok).toBe(false);
+    expect(problems).toMatchObject([{ rule: 'file/encoding', line: 2, column: 4 }]);
+  });
+
+  it('leaves scenarios out, and says so where one was named', async () => {
+    const scenario = join(folder, 'a.scenario.yaml');
+    const other = join(folder, 'b.yaml');
+    for (const file of [scenario, other])
+      await writeFile(file, 'apiVersion: firebreak.dev/v1alpha1\nkind: Scenario\n');
+    await writeFile(join(folder, 'c.yaml'), named('c'));
+    expect(await loadRunbooks([folder])).toMatchObject({ ok: true, problems: [] });
+    expect((await loadRunbooks([folder])).files.map((file) => file.slice(folder.length))).toContain(
+      '/c.yaml',
+    );
+    const { ok, problems } = await loadRunbooks([scenario, join(folder, 'c.yaml')]);
+    expect(ok).toBe(true);
+    expect(problems).toMatchObject([{ rule: 'file/scenario', severity: 'warning', file: scenario }]);
+  });
+
+  it('can use runbooks with warnings', async () => {
+    const file = join(folder, 'a.yaml');
+    await writeFile(file, named('a').replace('escalate: { after: 5m, to: [commander] }', ''));
+    const { ok, problems, runbooks } = await loadRunbooks([file]);
+    expect(problems.map(({ rule, severity }) => [rule, severity])).toEqual([
+      ['page/no-escalation', 'warning'],
+    ]);
+    expect(ok).toBe(true);
+    expect(runbooks.map(({ name }) => name)).toEqual(['a', 'default']);
+  });
+
+  it('tells inputs of runbooks that there are not', async () => {
+    const options = { inputs: { defaultt: { limit: 1 } }, configFile: 'firebreak.yaml' };
+    const { ok, problems } = await loadRunbooks([], options);
+    expect(ok).toBe(false);
+    expect(problems).toMatchObject([{ rule: 'inputs/unknown-runbook', file: 'firebreak.yaml' }]);
+    expect(problems[0]?.message).toContain('did you mean default?');
+  });
+
+  it('starts with the shipped runbooks whatever the installation has, but not with its own', async () => {
+    const installation = { roles: [], groups: {}, sources: [], ticketing: false };
+    const shipped = await loadRunbooks([], { installation });
+    expect(shipped.ok).toBe(true);
+    expect(shipped.problems.length).toBeGreaterThan(0);
+    await writeFile(join(folder, 'a.yaml'), named('a'));
+    const own = await loadRunbooks([folder], { installation });
+    expect(own.ok).toBe(false);
+    // The shipped default is added without having been asked for.
+    const severities = own.problems.map(({ file, severity }) => [file.startsWith(folder), severity] as const);
+    expect(new Set(severities.map(String))).toEqual(new Set(['true,error', 'false,warning']));
+  });
+});
+
+describe('githubAnnotations', () => {
+  it('escapes as the runner reads it', () => {
+    const problem = {
+      file: '/repo/a,b:c.yaml',
+      line: 3,
+      column: 5,
+      length: 4,
+      rule: 'cel/syntax',
+      severity: 'error' as const,
+      message: '50% is\r\nwrong: no, really',
+      path: '',
+    };
+    expect(githubAnnotations([problem, { ...problem, severity: 'warning' }], (file) => file.slice(6))).toBe(
+      '::error file=a%2Cb%3Ac.yaml,line=3,col=5,endColumn=9,title=cel/syntax::50%25 is%0D%0Awrong: no, really\n' +
+        '::warning file=a%2Cb%3Ac.yaml,line=3,col=5,endColumn=9,title=cel/syntax::50%25 is%0D%0Awrong: no, really',
+    );
+  });
+});
+
 describe('formatProblems', () => {
   it('shows place, message, rule, line and caret', async () => {
     const file = join(folder, 'a.yaml');
@@ -74,11 +176,11 @@ describe('formatProblems', () => {
     const line = unknown[0]?.line ?? 0;
     expect(formatProblems(unknown)).toBe(
       [
-        `${file}:${line}:13 unknown step type tikcet; did you mean ticket? [steps/unknown-type]`,
+        `${file}:${line}:13 error: unknown step type tikcet; did you mean ticket? [steps/unknown-type]`,
         `  ${line} |       uses: tikcet`,
         `  ${' '.repeat(String(line).length)} |             ^^^^^^`,
         '',
-        '1 problem in 1 file',
+        '1 error in 1 file',
         '',
       ].join('\n'),
     );

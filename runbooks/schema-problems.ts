@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { splitTemplate } from '../domain/template.ts';
+import { inputName, readsInput } from './inputs.ts';
 import type { Path, Problem } from './rules.ts';
 import { METRIC_VARIANTS } from './schema.ts';
 import { DURATION_EXAMPLES } from './steps/fields.ts';
@@ -7,29 +9,70 @@ import type { YamlSource } from './yaml-source.ts';
 
 type Schema = z.core.$ZodType;
 
+/** How values came into a part of the file that reads inputs. */
+export interface InputTexts {
+  /** The part as it stands in the file. */
+  written: unknown;
+  /** Whether the input has a value: where it has none, that is told, and not what it did to the field. */
+  known(name: string): boolean;
+}
+
 /**
  * Parses a part of the file by a schema and tells every mistake with its place.
- * @returns the parsed value, or undefined and at least one problem.
+ * @param texts where values of inputs were put into the part: a scalar that came of one is judged by `inputs/wrong-value`.
+ * @returns the parsed value, or undefined and at least one problem, unless all are told elsewhere (unknown inputs).
  */
 export function parsePart<S extends Schema>(
   source: YamlSource,
   schema: S,
   value: unknown,
   path: Path,
+  texts?: InputTexts,
 ): { value: z.output<S> | undefined; problems: Problem[] } {
   const result = z.safeParse(schema, value);
   if (result.success) return { value: result.data, problems: [] };
   const metrics = new Set<string>();
+  // What has the wrong type has the wrong length too.
+  const mistyped = result.error.issues.filter(({ code }) => code === 'invalid_type');
   const problems = result.error.issues.flatMap((issue) => {
+    if (mistyped.some((other) => other !== issue && String(other.path) === String(issue.path))) return [];
     const metric = path.length === 0 ? metricOf(issue.path) : undefined;
-    if (metric === undefined || issue.code === 'invalid_key')
-      return translate(source, schema, value, path, issue);
+    if (metric === undefined || issue.code === 'invalid_key') {
+      const text = textOf(issue, texts);
+      if (text === undefined) return translate(source, schema, value, path, issue);
+      if (!inputsOf(text).every((name) => texts?.known(name))) return [];
+      return translate(source, schema, value, path, issue).map((problem) => ({
+        ...problem,
+        rule: 'inputs/wrong-value',
+        message: `${problem.message} (after inputs were put in)`,
+      }));
+    }
     if (metrics.has(metric)) return [];
     metrics.add(metric);
     const metricPath = ['spec', 'metrics', metric];
     return metricProblems(source, valueAt(value, metricPath), metricPath);
   });
   return { value: undefined, problems };
+}
+
+/** The text that reads an input where an issue is about what came of it; lists and maps never come of an input. */
+function textOf(issue: z.core.$ZodIssue, texts: InputTexts | undefined): string | undefined {
+  if (texts === undefined) return undefined;
+  if (issue.code === 'invalid_type' && !['string', 'number', 'int', 'boolean'].includes(issue.expected)) {
+    return undefined;
+  }
+  const text = valueAt(
+    texts.written,
+    issue.path.filter((part) => typeof part !== 'symbol'),
+  );
+  return readsInput(text) ? text : undefined;
+}
+
+function inputsOf(text: string): string[] {
+  return splitTemplate(text).flatMap((part) => {
+    const name = 'expression' in part ? inputName(part.expression) : undefined;
+    return name === undefined ? [] : [name];
+  });
 }
 
 function translate(
@@ -81,7 +124,18 @@ function translate(
     const written = typeof value === 'string' ? didYouMean(value, values) : `; there is ${values.join(', ')}`;
     return [source.problem('schema/wrong-value', path, `${name} does not take this value${written}`)];
   }
-  return [source.problem('schema/wrong-value', path, `${name}: ${limitOf(issue) ?? issue.message}`)];
+  // Limits that JSON Schema cannot say are rules of their own.
+  const rule = issue.code === 'custom' ? issue.params?.rule : undefined;
+  const message = `${name}: ${limitOf(issue) ?? issue.message}${templateHint(value, base)}`;
+  return [source.problem(typeof rule === 'string' ? { own: rule } : 'schema/wrong-value', path, message)];
+}
+
+/** Only `with` takes inputs as texts, and few of its fields take other expressions. */
+function templateHint(value: unknown, base: Path): string {
+  if (typeof value !== 'string' || !value.includes('${{')) return '';
+  return base.includes('with')
+    ? `; only \${{ inputs.name }} is put in here`
+    : `; \${{ }} is filled in under with only`;
 }
 
 /** Problems of a metric are told by the variant that its fields say is meant, not by all three. */
@@ -158,7 +212,8 @@ function kindOf(value: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map';
-  return `the ${typeof value} ${String(value).slice(0, 40)}`;
+  if (typeof value === 'string') return `the text ${JSON.stringify(value.slice(0, 40))}`;
+  return String(value).slice(0, 40);
 }
 
 function article(expected: string): string {
@@ -182,7 +237,8 @@ function limitOf(issue: z.core.$ZodIssue): string | undefined {
 
 function unitOf(origin: string, count: number | bigint): string {
   if (origin === 'array') return count === 1 ? ' entry' : ' entries';
-  return origin === 'string' ? ' characters' : '';
+  if (origin !== 'string') return '';
+  return count === 1 ? ' character' : ' characters';
 }
 
 function writeHint(expected: string, value: unknown, field: Schema | undefined): string {

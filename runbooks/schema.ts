@@ -8,7 +8,7 @@ import { duration, expression, roleName, stepId } from './steps/fields.ts';
 export const API_VERSION = 'firebreak.dev/v1alpha1';
 
 /** More steps than this are several runbooks. */
-const MAX_STEPS = 100;
+export const MAX_STEPS = 100;
 const MAX_METRICS = 50;
 /** Two approvers are usual, more than this are a meeting. */
 const MAX_APPROVERS = 10;
@@ -181,6 +181,8 @@ export const runbookSchema = z
       inputs: z
         .record(inputName, input)
         .refine((inputs) => Object.keys(inputs).length <= MAX_INPUTS, `at most ${MAX_INPUTS} inputs`)
+        // As the refinement says it, for editors; so for metrics.
+        .meta({ maxProperties: MAX_INPUTS })
         .default({})
         .describe('What installations set without editing the runbook.'),
       gitops: z
@@ -192,6 +194,7 @@ export const runbookSchema = z
       metrics: z
         .record(metricName, metricSchema)
         .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `at most ${MAX_METRICS} metrics`)
+        .meta({ maxProperties: MAX_METRICS })
         .default({})
         .describe('What is measured over the target.'),
       severity: expression.default('"SEV2"').describe('CEL that gives "SEV1" to "SEV4"; default "SEV2".'),

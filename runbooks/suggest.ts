@@ -38,9 +38,19 @@ function nearest(written: string, candidates: Iterable<string>): string | undefi
   return best;
 }
 
-/** ` Did you mean "x"?` or the list of what there is, to end a message with. */
-export function didYouMean(written: string, candidates: readonly string[]): string {
+/** Longer lists are looked up in the reference. */
+const MAX_LISTED = 20;
+
+/** `; did you mean x?`, or nothing where no name is near. */
+export function nearMiss(written: string, candidates: readonly string[]): string {
   const name = nearest(written, candidates);
-  if (name !== undefined) return `; did you mean ${name}?`;
-  return candidates.length === 0 ? '' : `; there is ${candidates.join(', ')}`;
+  return name === undefined ? '' : `; did you mean ${name}?`;
+}
+
+/** `; did you mean x?` or the list of what there is, to end a message with. */
+export function didYouMean(written: string, candidates: readonly string[]): string {
+  const near = nearMiss(written, candidates);
+  if (near !== '') return near;
+  if (candidates.length === 0 || candidates.length > MAX_LISTED) return '';
+  return `; there is ${candidates.join(', ')}`;
 }

@@ -11,14 +11,34 @@ import {
   type Scalar,
   visit,
 } from 'yaml';
-import { formatPath, type Path, type Problem, type RuleId } from './rules.ts';
+import { formatPath, type Path, type Problem, type RuleId, ruleOf } from './rules.ts';
 
 /** A runbook of 100 steps has about 20 KiB; more is a mistake or an attack on the parser. */
 export const MAX_FILE_BYTES = 256 * 1024;
 /** Enough to share label lists between metrics; few enough that expanding them stays cheap. */
 const MAX_ALIASES = 50;
+/** A runbook needs ten levels; everything that walks over the data may recurse as deep. */
+const MAX_DEPTH = 32;
+/** The parser is recursive: before it, brackets (or dashes) that are open at once are counted in the bare text. */
+const MAX_OPEN_BRACKETS = 200;
+const MANY_DASHES = /(?:[-?][ \t]+){200}/;
+/** After the first mistakes of syntax the parser guesses, and what it says of the rest is no help. */
+const MAX_SYNTAX_TOLD = 3;
 /** Longest excerpt of a line in a problem. */
 const MAX_EXCERPT_LENGTH = 160;
+/**
+ * Control characters that YAML does not allow (all but tab, line feed and carriage return), and those that change the
+ * direction of writing (https://trojansource.codes): a reviewer would read another text than the one that is run.
+ */
+const HIDDEN_CHARACTER =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/gu;
+/** A place or two show what is wrong; a binary file would have thousands. */
+const MAX_HIDDEN_TOLD = 5;
+/** Longest key shown in a message. */
+const MAX_KEY_SHOWN = 60;
+
+/** A rule that only a step type has (StepDefinition.rules), by its id. */
+export type OwnRule = { own: string };
 
 /** Part of the file that a problem is about, as offsets. */
 export interface Span {
@@ -38,7 +58,8 @@ export class YamlSource {
 
   constructor(file: string, text: string) {
     this.file = file;
-    this.text = text;
+    // A byte order mark is no character of the first line.
+    this.text = text.replace(/^\uFEFF/, '');
     if (Buffer.byteLength(text) > MAX_FILE_BYTES) {
       this.#lines.addNewLine(0);
       this.#report(
@@ -48,22 +69,95 @@ export class YamlSource {
       );
       return;
     }
-    const document = this.#parse(text);
+    const tooDeep = tooDeepAt(this.text);
+    if (tooDeep !== undefined) {
+      this.#lines.addNewLine(0);
+      for (const { index } of this.text.matchAll(/\n/g)) this.#lines.addNewLine(index + 1);
+      this.#report('yaml/depth', { start: tooDeep, end: tooDeep + 1 }, 'nested too deeply to be read');
+      return;
+    }
+    const document = this.#parse(this.text);
     if (document === undefined) return;
     this.#document = document;
-    for (const error of [...document.errors, ...document.warnings]) {
-      const tag = error.code === 'TAG_RESOLVE_FAILED';
-      const message =
-        error.code === 'MULTIPLE_DOCS'
-          ? 'a file holds one runbook: put the next one into a file of its own'
-          : tag
-            ? 'tags are not used in runbooks: write the plain value'
-            : error.message;
-      this.#report(tag ? 'yaml/tag' : 'yaml/syntax', { start: error.pos[0], end: error.pos[1] }, message);
+    this.#checkCharacters(this.text);
+    for (const error of [...document.errors, ...document.warnings].slice(0, MAX_SYNTAX_TOLD)) {
+      this.#reportSyntax(error, document);
     }
     this.#checkNodes(document);
-    if (this.problems.length > 0) return;
-    this.value = document.toJS({ maxAliasCount: MAX_ALIASES });
+    if (this.problems.length > 0) {
+      this.problems.sort((a, b) => a.line - b.line || a.column - b.column);
+      return;
+    }
+    try {
+      this.value = document.toJS({ maxAliasCount: MAX_ALIASES });
+    } catch {
+      // Few aliases, but of aliases of aliases: together they stand for too much.
+      this.#report(
+        'yaml/alias',
+        this.#firstAlias(document),
+        'aliases of aliases multiply: write the values out',
+      );
+    }
+  }
+
+  #checkCharacters(text: string): void {
+    let told = 0;
+    for (const found of text.matchAll(HIDDEN_CHARACTER)) {
+      told += 1;
+      if (told > MAX_HIDDEN_TOLD) return;
+      const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+      const message = `there is a character here that is not shown (U+${code}): delete it, or write "\\u${code}" in double quotes`;
+      this.#report('yaml/characters', { start: found.index, end: found.index + 1 }, message);
+    }
+  }
+
+  #reportSyntax(
+    error: { code: string; message: string; pos: [number, number] },
+    document: Document.Parsed,
+  ): void {
+    const span = { start: error.pos[0], end: error.pos[1] };
+    if (error.code === 'TAG_RESOLVE_FAILED') {
+      // Every tag is told where the nodes are looked at.
+    } else if (error.code === 'MULTIPLE_DOCS') {
+      const message = 'a file holds one runbook: put the next one into a file of its own';
+      this.#report('yaml/syntax', span, message);
+    } else if (error.code === 'NON_STRING_KEY') {
+      this.#report('yaml/key', span, 'a key is plain text, not a list, a map or an alias');
+    } else if (error.code === 'DUPLICATE_KEY') {
+      const [key, line] = this.#firstOfKey(document, span.start);
+      const message = `the key ${key} stands twice in this map, here and on line ${line}: keep one of them`;
+      this.#report('yaml/syntax', { start: span.start, end: span.start + key.length }, message);
+    } else {
+      const [message = 'this cannot be read'] = error.message.split('\n');
+      this.#report('yaml/syntax', span, `${message.charAt(0).toLowerCase()}${message.slice(1)}`);
+    }
+  }
+
+  /** The key of a duplicate at an offset, and the line of the first one. */
+  #firstOfKey(document: Document.Parsed, offset: number): [key: string, line: number] {
+    let found: [string, number] = ['here', 1];
+    visit(document, {
+      Map: (_key, map) => {
+        const duplicate = map.items.find((item) => spanOf(item.key).start === offset)?.key;
+        if (!isScalar(duplicate)) return undefined;
+        const name = String(duplicate.value);
+        const first = findPair(map, name)?.key;
+        found = [name.slice(0, MAX_KEY_SHOWN), this.#lines.linePos(spanOf(first).start).line];
+        return visit.BREAK;
+      },
+    });
+    return found;
+  }
+
+  #firstAlias(document: Document.Parsed): Span {
+    let span: Span = { start: 0, end: 1 };
+    visit(document, {
+      Alias: (_key, node) => {
+        span = spanOf(node);
+        return visit.BREAK;
+      },
+    });
+    return span;
   }
 
   #parse(text: string): Document.Parsed | undefined {
@@ -73,6 +167,7 @@ export class YamlSource {
         lineCounter: this.#lines,
         prettyErrors: false,
         uniqueKeys: true,
+        stringKeys: true,
         logLevel: 'error',
       });
     } catch {
@@ -82,37 +177,57 @@ export class YamlSource {
     }
   }
 
-  /** What JSON data may not carry, or readers would not expect: merge keys, many aliases, odd keys. */
+  /** What JSON data may not carry, or readers would not expect: directives, tags, merge keys, many aliases, odd keys. */
   #checkNodes(document: Document.Parsed): void {
+    const directive = /^%(YAML|TAG)[^\n]*/m.exec(this.text);
+    if (directive !== null && document.directives.docStart === true) {
+      const span = { start: directive.index, end: directive.index + directive[0].length };
+      this.#report(
+        'yaml/directive',
+        span,
+        'directives are not used: runbooks are YAML 1.2, take the line out',
+      );
+    }
     let aliases = 0;
+    let tooDeep = false;
     visit(document, {
+      Node: (_key, node, ancestors) => {
+        // Pairs are ancestors too: a level is a list or a map.
+        if (!tooDeep && ancestors.filter((item) => isMap(item) || isSeq(item)).length > MAX_DEPTH) {
+          tooDeep = true;
+          this.#report(
+            'yaml/depth',
+            spanOf(node),
+            `nested more than ${MAX_DEPTH} deep: close the brackets before`,
+          );
+          return visit.BREAK;
+        }
+        const tag = isAlias(node) ? undefined : tagOf(this.text, node);
+        if (tag !== undefined) {
+          this.#report('yaml/tag', tag, 'tags are not used in runbooks: write the plain value');
+        }
+        return undefined;
+      },
       Alias: (_key, node, ancestors) => {
         aliases += 1;
         if (aliases === MAX_ALIASES + 1) {
           this.#report('yaml/alias', spanOf(node), `more than ${MAX_ALIASES} aliases: write the values out`);
         }
         const target = node.resolve(document);
-        if (target !== undefined && ancestors.includes(target)) {
-          this.#report(
-            'yaml/alias',
-            spanOf(node),
-            `*${node.source} is inside what it stands for: write the value out`,
-          );
+        if (target === undefined) {
+          const message = `there is no anchor &${node.source} before this alias: write the value out`;
+          this.#report('yaml/alias', spanOf(node), message);
+        } else if (ancestors.includes(target)) {
+          const message = `*${node.source} is inside what it stands for: write the value out`;
+          this.#report('yaml/alias', spanOf(node), message);
         }
       },
       Pair: (_key, pair) => {
-        if (!isScalar(pair.key)) {
-          if (pair.key !== null)
-            this.#report('yaml/key', spanOf(pair.key as Node), 'a key is plain text, not a list or a map');
-          return;
-        }
+        if (!isScalar(pair.key)) return;
         const name = String(pair.key.value);
         if (name === '<<') {
-          this.#report(
-            'yaml/merge-key',
-            spanOf(pair.key),
-            'merge keys are not used: write the fields out, or use *alias',
-          );
+          const message = 'merge keys are not used: write the fields out, or use *alias';
+          this.#report('yaml/merge-key', spanOf(pair.key), message);
         } else if (name === '__proto__') {
           this.#report('yaml/key', spanOf(pair.key), '__proto__ is no name that can be used');
         }
@@ -121,19 +236,19 @@ export class YamlSource {
   }
 
   /** A problem about the value at `path`; where it is missing, about the nearest thing around it that exists. */
-  problem(rule: RuleId, path: Path, message: string): Problem {
+  problem(rule: RuleId | OwnRule, path: Path, message: string): Problem {
     return this.#make(rule, this.#spanAt(path), message, path);
   }
 
   /** A problem about the key at the end of `path`, not its value. */
-  keyProblem(rule: RuleId, path: Path, message: string): Problem {
+  keyProblem(rule: RuleId | OwnRule, path: Path, message: string): Problem {
     const parent = this.#nodeAt(path.slice(0, -1));
     const key = isMap(parent) ? findPair(parent, path.at(-1))?.key : undefined;
     return this.#make(rule, isScalar(key) ? spanOf(key) : this.#spanAt(path), message, path);
   }
 
   /** A problem about a part (offsets in the decoded text) of the text at `path`. */
-  textProblem(rule: RuleId, path: Path, part: Span, message: string): Problem {
+  textProblem(rule: RuleId | OwnRule, path: Path, part: Span, message: string): Problem {
     const node = this.#nodeAt(path);
     const whole = this.#spanAt(path);
     const span = isScalar(node) && typeof node.value === 'string' ? partOf(this.text, node, part) : undefined;
@@ -144,8 +259,10 @@ export class YamlSource {
     this.problems.push(this.#make(rule, span, message, []));
   }
 
-  #make(rule: RuleId, span: Span, message: string, path: Path): Problem {
+  #make(id: RuleId | OwnRule, span: Span, message: string, path: Path): Problem {
     const start = Math.min(span.start, this.text.length);
+    const step = this.#stepAt(path);
+    const rule = typeof id === 'string' ? id : id.own;
     const { line, col } = this.#lines.linePos(start);
     const lineStart = start - (col - 1);
     const newline = this.text.indexOf('\n', lineStart);
@@ -156,10 +273,19 @@ export class YamlSource {
       column: Math.max(1, col),
       length: Math.max(1, Math.min(span.end, lineEnd) - start),
       rule,
-      message,
+      severity: ruleOf(rule)?.severity ?? 'error',
+      message: oneLine(message),
       path: formatPath(path),
+      ...(step === undefined ? {} : { step }),
       excerpt: this.text.slice(lineStart, lineEnd).trimEnd().slice(0, MAX_EXCERPT_LENGTH),
     };
+  }
+
+  /** Id of the step that a path leads into. */
+  #stepAt(path: Path): string | undefined {
+    if (path[0] !== 'spec' || path[1] !== 'steps' || path.length < 3) return undefined;
+    const id = this.#nodeAt([...path.slice(0, 3), 'id']);
+    return isScalar(id) && typeof id.value === 'string' ? id.value : undefined;
   }
 
   /** The node at a path, through aliases. */
@@ -197,12 +323,39 @@ function findPair(map: { items: unknown[] }, key: unknown): { key: unknown; valu
   return undefined;
 }
 
-function hasRange(node: unknown): node is Node & { range: [number, number, number] } {
+function hasRange(node: unknown): node is Node & { range: [number, number, number]; tag?: string } {
   return typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range);
 }
 
 function spanOf(node: unknown): Span {
   return hasRange(node) ? { start: node.range[0], end: node.range[1] } : { start: 0, end: 1 };
+}
+
+/** Where a text opens more brackets than any reader could follow; undefined where it does not. */
+function tooDeepAt(text: string): number | undefined {
+  const dashes = MANY_DASHES.exec(text);
+  if (dashes !== null) return dashes.index;
+  let open = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '[' || character === '{') open += 1;
+    else if ((character === ']' || character === '}') && open > 0) open -= 1;
+    if (open > MAX_OPEN_BRACKETS) return at;
+  }
+  return undefined;
+}
+
+/** Where the tag of a node stands: before it, perhaps with an anchor between. */
+function tagOf(text: string, node: unknown): Span | undefined {
+  if (!hasRange(node) || node.tag === undefined) return undefined;
+  const { start } = spanOf(node);
+  const found = /(!\S*)(\s+&\S+)?\s*$/.exec(text.slice(0, start));
+  return found === null ? spanOf(node) : { start: found.index, end: found.index + (found[1] ?? '').length };
+}
+
+/** Messages are one line: they go into logs and annotations. */
+function oneLine(message: string): string {
+  return message.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim();
 }
 
 function firstLineOf(text: string, span: Span): Span {

@@ -14,11 +14,21 @@ describe('the generated pages of docs/', () => {
     },
   );
 
-  it('name every step type with its fields, and every rule', () => {
+  it('say of every rule what it asks for, why, and what to do', () => {
+    const page = pages['docs/rules.md'] ?? '';
+    for (const rule of Object.keys(RULES)) expect(page).toContain(`\n### ${rule}\n`);
+    for (const { asks, why, mend } of Object.values(RULES)) {
+      for (const text of [asks, why, mend]) expect(text).toMatch(/^\S.*[.?:)]$/);
+    }
+    // Examples are what the compiler says of a fixture; rules of files as such, and of several runbooks, have none.
+    const examples = page.split('```text').length - 1;
+    expect(Object.keys(RULES).length - examples).toBeLessThanOrEqual(6);
+  });
+
+  it('name every step type with its fields', () => {
     // Columns are padded by the formatter.
     const reference = (pages['docs/runbook-reference.md'] ?? '').replace(/ +/g, ' ');
     for (const type of STEP_TYPES) expect(reference).toContain(`\n### ${type}\n`);
-    for (const rule of Object.keys(RULES)) expect(reference).toContain(`| \`${rule}\` |`);
     expect(reference).toContain('| `escalate.after` | string | required |');
     expect(reference).toContain('| `harmRateBelow` | number | `0.01` |');
   });

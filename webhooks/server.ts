@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { RecordsStore } from '../activities/records/store.ts';
-import type { CompiledRunbook } from '../domain/runbook.ts';
+import type { RunbookSource } from '../runbooks/live.ts';
 import type { Access } from './access/access.ts';
 import { type AlertmanagerCredentials, createAuthenticate } from './alertmanager/authenticate.ts';
 import type { IntakeCapacity } from './alertmanager/capacity.ts';
@@ -15,7 +15,8 @@ import type { IncidentGateway } from './gateway/types.ts';
 import { healthRoutes, type ReadinessCheck } from './health.ts';
 import { createAttemptRecorder } from './incidents/attempts.ts';
 import { createIncidentReader } from './incidents/reader.ts';
-import { createEdgeMetrics } from './metrics.ts';
+import { createEdgeMetrics, measureRunbooks } from './metrics.ts';
+import { runbooksCheck } from './runbooks-check.ts';
 import { addSecurityHeaders } from './security-headers.ts';
 import { createSlackEdge, type SlackEdgeConfig } from './slack/edge.ts';
 
@@ -32,7 +33,8 @@ export interface WebhooksDeps {
   /** `--insecure-no-auth`: only on a loopback host. */
   insecureNoAuth?: boolean;
   clusters: AllowedTargets;
-  runbooks: readonly CompiledRunbook[];
+  /** Asked once for each delivery. */
+  runbooks: RunbookSource;
   gateway: IncidentGateway;
   access: Access;
   signer: DecisionSigner;
@@ -68,6 +70,7 @@ export function createWebhooks(deps: WebhooksDeps): FastifyInstance {
   const { gateway, access, signer, records, registry } = deps;
   const now = deps.now ?? Date.now;
   const metrics = createEdgeMetrics(registry);
+  measureRunbooks(registry, deps.runbooks);
   const authenticate = createAuthenticate(deps.alertmanager, {
     host: deps.server.host,
     insecureNoAuth: deps.insecureNoAuth ?? false,
@@ -125,7 +128,7 @@ export function createWebhooks(deps: WebhooksDeps): FastifyInstance {
   app.register(alertmanagerRoutes, {
     authenticate,
     gateway,
-    routeAlert: createRouteAlert(deps.runbooks, deps.clusters),
+    currentRoutes: () => createRouteAlert(deps.runbooks.current().runbooks, deps.clusters),
     metrics,
     logger: deps.logger,
     now,
@@ -159,10 +162,6 @@ function coreChecks({ gateway, records, runbooks }: WebhooksDeps): ReadinessChec
         return [];
       },
     },
-    {
-      name: 'runbooks',
-      check: async () =>
-        runbooks.length > 0 ? [] : ['No runbook is loaded: see runbooks.paths in firebreak.yaml.'],
-    },
+    { name: 'runbooks', check: async () => runbooksCheck(runbooks) },
   ];
 }

@@ -2,8 +2,11 @@
 import type { Client } from '@temporalio/client';
 import type {
   ChatActivities,
+  EndpointActivities,
+  ExpressionActivities,
   KubernetesActivities,
   MeasurementActivities,
+  NotificationActivities,
   PagingActivities,
   RecordActivities,
   SampleActivities,
@@ -11,12 +14,18 @@ import type {
   TicketActivities,
   TrafficActivities,
 } from '../activities/contract.ts';
+import { createExpressionActivities } from '../activities/expressions/index.ts';
 import { createGitHubTickets } from '../activities/github/index.ts';
+import { createEndpointActivities } from '../activities/http-endpoints/index.ts';
 import {
   createClusterClients,
   createKubernetesActivities,
   createPodReader,
 } from '../activities/kubernetes/index.ts';
+import {
+  createNotificationActivities,
+  type NotificationChannelOptions,
+} from '../activities/notifications/index.ts';
 import { createPagingActivities, type PagerChannel } from '../activities/paging/index.ts';
 import { createWritePostmortem } from '../activities/postmortem/write-postmortem.ts';
 import {
@@ -29,6 +38,7 @@ import type { RecordsStore } from '../activities/records/store.ts';
 import { createSampleActivities } from '../activities/samples/index.ts';
 import { createSlackChat } from '../activities/slack/index.ts';
 import { createTrafficActivities } from '../activities/traffic/index.ts';
+import type { CompiledRunbook } from '../domain/runbook.ts';
 import type { FirebreakConfig } from './config/schema.ts';
 import { createSignalingActivities } from './signaling.ts';
 
@@ -39,6 +49,9 @@ type Optional = (reference: string | undefined) => string | undefined;
 export type MainActivities = PagingActivities &
   TicketActivities &
   SampleActivities &
+  NotificationActivities &
+  EndpointActivities &
+  ExpressionActivities &
   ChatActivities &
   RecordActivities &
   SignalingActivities;
@@ -74,6 +87,16 @@ export function createMainActivities(
         ]),
       ),
     }),
+    ...createNotificationActivities({ channels: notificationChannels(config, secret, optional) }),
+    ...createEndpointActivities({
+      endpoints: Object.fromEntries(
+        Object.entries(config.http).map(([name, { url, bearerToken, methods, timeout }]) => [
+          name,
+          { url, bearerToken: optional(bearerToken), methods, timeoutMs: timeout },
+        ]),
+      ),
+    }),
+    ...createExpressionActivities(),
     ...createSlackChat(
       slack && { token: secret(slack.botToken), channel: slack.channel, apiUrl: slack.apiUrl },
     ),
@@ -83,11 +106,34 @@ export function createMainActivities(
   };
 }
 
+function notificationChannels(
+  config: FirebreakConfig,
+  secret: Secret,
+  optional: Optional,
+): Record<string, NotificationChannelOptions> {
+  const { slack } = config.chat;
+  return Object.fromEntries(
+    Object.entries(config.notifications).map(([name, channel]): [string, NotificationChannelOptions] => {
+      if (channel.type === 'webhook') {
+        return [name, { type: 'webhook', url: channel.url, bearerToken: optional(channel.bearerToken) }];
+      }
+      // The schema refuses a channel in Slack without the app that posts there.
+      const token = slack === undefined ? '' : secret(slack.botToken);
+      return [name, { type: 'slack', token, channel: channel.channel, apiUrl: slack?.apiUrl }];
+    }),
+  );
+}
+
 /** @param names the clusters whose queues this process polls: it holds no other cluster's credentials. */
 export function createClusterActivities(
   config: FirebreakConfig,
   names: readonly string[],
-  parts: { secret: Secret; trustedEdgeKeys: Record<string, string> },
+  parts: {
+    secret: Secret;
+    trustedEdgeKeys: Record<string, string>;
+    /** Runbooks that this process has loaded, by content hash: only these are believed when they approve by themselves. */
+    knownRunbook: (hash: string) => CompiledRunbook | undefined;
+  },
 ): ClusterQueueActivities {
   const clusters: Record<string, ReturnType<typeof createClusterClients>> = {};
   const prometheus: Record<string, ReturnType<typeof createPrometheusClient>> = {};
@@ -104,13 +150,20 @@ export function createClusterActivities(
       timeoutMs: cluster.prometheus.timeout,
     });
   }
+  const traffic = createTrafficActivities({ clusters });
+  const measurement = createMeasurementActivities({ prometheus, readPods: createPodReader(clusters) });
   return {
     ...createKubernetesActivities({
       clusters,
       trustedEdgeKeys: parts.trustedEdgeKeys,
       servedBy: createServedBy(prometheus),
+      preapprovals: {
+        knownRunbook: parts.knownRunbook,
+        evaluate: measurement.evaluate,
+        readBreaker: traffic.readBreaker,
+      },
     }),
-    ...createTrafficActivities({ clusters }),
-    ...createMeasurementActivities({ prometheus, readPods: createPodReader(clusters) }),
+    ...traffic,
+    ...measurement,
   };
 }

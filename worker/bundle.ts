@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -53,10 +53,17 @@ export async function workflowBundle(cacheDir: string): Promise<string> {
   return file;
 }
 
-/** Bundles of earlier sources are of no use to anyone. */
+/** Other versions' bundles that are kept: a process that was started before an upgrade may still read its own. */
+const KEPT_BUNDLES = 5;
+
+/** Bundles of sources long gone are of no use to anyone. */
 async function removeOlder(cacheDir: string, keep: string): Promise<void> {
-  for (const name of await readdir(cacheDir)) {
-    if (name.startsWith('workflows-') && name.endsWith('.js') && name !== keep)
-      await rm(path.join(cacheDir, name), { force: true });
-  }
+  const names = (await readdir(cacheDir)).filter(
+    (name) => name.startsWith('workflows-') && name.endsWith('.js') && name !== keep,
+  );
+  const aged = await Promise.all(
+    names.map(async (name) => ({ name, atMs: (await stat(path.join(cacheDir, name))).mtimeMs })),
+  );
+  aged.sort((a, b) => b.atMs - a.atMs);
+  for (const { name } of aged.slice(KEPT_BUNDLES)) await rm(path.join(cacheDir, name), { force: true });
 }

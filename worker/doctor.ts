@@ -7,6 +7,7 @@ import { loadRunbooks } from '../runbooks/load.ts';
 import { formatProblems } from '../runbooks/report.ts';
 import { createTemporalGateway } from '../webhooks/gateway/temporal-gateway.ts';
 import { lazyClient, temporalTarget } from './clients.ts';
+import { installationOf } from './config/installation.ts';
 import { loadConfig, resolveSecret } from './config/load.ts';
 import type { FirebreakConfig } from './config/schema.ts';
 
@@ -42,12 +43,24 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
 
 type Secret = (reference: string) => string;
 
+/** What Slack says of a channel (https://docs.slack.dev/reference/methods/conversations.info). */
+interface SlackChannel {
+  is_archived?: boolean;
+  is_member?: boolean;
+}
+
 function checks(config: FirebreakConfig, secret: Secret, env: DoctorOptions['env']): Promise<Finding[]>[] {
   return [
     probe('runbooks', async () => {
-      const { runbooks, problems } = await loadRunbooks(config.runbooks.paths);
-      if (problems.length > 0) throw new Error(formatProblems(problems));
-      return runbooks.map((runbook) => `${runbook.name} v${runbook.version}`).join(', ');
+      const { ok, runbooks, problems } = await loadRunbooks(config.runbooks.paths, {
+        inputs: config.runbooks.inputs,
+        installation: installationOf(config),
+      });
+      if (!ok) throw new Error(formatProblems(problems));
+      const names = runbooks.map((runbook) => `${runbook.name} v${runbook.version}`).join(', ');
+      // What is shipped may name roles that this installation does not have: it runs, and those steps fail.
+      const told = problems.map(({ file, line, message }) => `${file}:${line} ${message}`).join('; ');
+      return told === '' ? names : `${names}; to be looked at: ${told}`;
     }),
     probe('temporal', async () => {
       const target = temporalTarget(config.temporal, env);
@@ -111,6 +124,10 @@ function secretChecks(config: FirebreakConfig, secret: Secret): Promise<Finding[
 function vendorChecks(config: FirebreakConfig, secret: Secret): Promise<Finding[]>[] {
   const found: Promise<Finding[]>[] = [];
   const http = axios.create({ timeout: PROBE_TIMEOUT_MS, maxRedirects: 0, validateStatus: () => true });
+  const answers = async (url: string) => {
+    const { status } = await http.head(url);
+    return `${new URL(url).host} answers (${status}); nothing was sent`;
+  };
   for (const [role, { channels }] of Object.entries(config.paging.roles)) {
     for (const channel of channels) {
       found.push(
@@ -152,6 +169,37 @@ function vendorChecks(config: FirebreakConfig, secret: Secret): Promise<Finding[
         return 'the bot token is accepted';
       }),
     );
+  }
+  for (const [name, channel] of Object.entries(config.notifications)) {
+    found.push(
+      probe(`notifications ${name}`, async () => {
+        // A real one would be read by people: only that somebody would take it is tried here.
+        if (channel.type === 'webhook') return await answers(channel.url);
+        if (!slack) throw new Error('the app that posts there is not configured: see chat.slack');
+        const { data } = await http.post(
+          `${slack.apiUrl ?? 'https://slack.com/api/'}conversations.info`,
+          new URLSearchParams({ channel: channel.channel }),
+          { headers: { authorization: `Bearer ${secret(slack.botToken)}` } },
+        );
+        const answer = data as { ok?: boolean; error?: string; channel?: SlackChannel };
+        // Posting takes chat:write only; looking at the channel takes channels:read, which the app may do without.
+        if (answer.error === 'missing_scope')
+          return 'the app may not look at the channel; whether it can post there is seen at the first message';
+        if (answer.ok !== true)
+          throw new Error(
+            `Slack does not show channel ${channel.channel} (${answer.error ?? 'no reason given'})`,
+          );
+        if (answer.channel?.is_archived)
+          throw new Error(`the channel ${channel.channel} is archived: choose another one`);
+        if (answer.channel?.is_member === false)
+          throw new Error(`the app is not in the channel ${channel.channel}: /invite @firebreak`);
+        return `the app is in ${channel.channel}; nothing was sent`;
+      }),
+    );
+  }
+  for (const [name, endpoint] of Object.entries(config.http)) {
+    // A call could change something: only that the host answers is tried here.
+    found.push(probe(`http ${name}`, () => answers(endpoint.url)));
   }
   for (const [name, source] of Object.entries(config.samples)) {
     found.push(

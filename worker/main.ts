@@ -1,13 +1,15 @@
 import { type ServeOptions, serve } from './serve.ts';
 
 /**
- * `firebreak serve`: runs until SIGINT or SIGTERM; a second signal ends at once.
+ * `firebreak serve`: runs until SIGINT or SIGTERM; a second signal ends at once. SIGHUP loads changed runbooks.
  * @param options.exitWithStdin ends when standard input closes, so that it never outlives a program that started it.
  * @returns the exit code.
  */
 export async function runServe(options: ServeOptions & { exitWithStdin?: boolean }): Promise<number> {
   const serving = await serve(options);
   process.stderr.write(`firebreak: ${serving.url ?? 'no web server'} (stop with Ctrl-C)\n`);
+  // A terminal that is closed sends it too, and means the end.
+  if (!process.stdin.isTTY) process.on('SIGHUP', () => void serving.reloadRunbooks());
   const ended = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {

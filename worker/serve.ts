@@ -8,8 +8,8 @@ import pino, { type Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { openRecords } from '../activities/records/open.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
-import { loadRunbooks } from '../runbooks/load.ts';
-import { formatProblems } from '../runbooks/report.ts';
+import type { CompiledRunbook } from '../domain/runbook.ts';
+import { fixedRunbooks, type RunbookSource } from '../runbooks/live.ts';
 import { createAccess } from '../webhooks/access/access.ts';
 import { createDecisionSigner } from '../webhooks/decisions/sign.ts';
 import { createTemporalGateway } from '../webhooks/gateway/temporal-gateway.ts';
@@ -22,6 +22,7 @@ import { createDataConverter } from './codec/data-converter.ts';
 import { loadConfig, resolveSecret } from './config/load.ts';
 import type { FirebreakConfig } from './config/schema.ts';
 import { type Keys, loadOrCreateKeys } from './keys.ts';
+import { openRunbooks } from './runbooks.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
 
 const ROLES = ['webhooks', 'worker', 'cluster'] as const;
@@ -40,6 +41,8 @@ export interface ServeOptions {
 export interface Serving {
   /** Base URL of the HTTP server; absent without the webhooks role. */
   url?: string;
+  /** Looks now whether runbook files have changed, and loads them where they can be used. */
+  reloadRunbooks(): Promise<void>;
   /** Rejects when a part ends that should not. */
   failed: Promise<never>;
   stop(): Promise<void>;
@@ -61,6 +64,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     pino.destination({ dest: 2, sync: false }),
   );
   const secret = (reference: string) => resolveSecret(reference, options.env);
+  const takesAlerts = roles.has('webhooks');
+  const watch =
+    takesAlerts || roles.has('cluster')
+      ? await openRunbooks(config, { takesAlerts, configFile: options.config, logger })
+      : undefined;
+  const runbooks: RunbookSource = watch ?? fixedRunbooks([]);
+  // Only what is loaded now: whoever takes a runbook away takes back what it would have approved.
+  const knownRunbook = (hash: string) => runbooks.current().runbooks.find((runbook) => runbook.hash === hash);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const keys = await loadOrCreateKeys(config.dataDir);
   const target = temporalTarget(config.temporal, options.env);
@@ -68,6 +79,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const client = lazyClient(target, dataConverter);
   const stops: (() => Promise<unknown>)[] = [];
   const failures: Promise<never>[] = [];
+  if (watch) stops.push(() => watch.stop());
 
   const needsRecords = roles.has('webhooks') || roles.has('worker');
   const records = needsRecords ? await openStore(config, secret) : undefined;
@@ -88,6 +100,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       client,
       logger,
       state: workerState,
+      knownRunbook,
     });
     stops.push(() => run.stop());
     failures.push(run.failed);
@@ -104,6 +117,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
         gateway: createTemporalGateway(client, { taskQueue: config.temporal.taskQueue }),
         workerState,
         hasWorker: roles.has('worker'),
+        runbooks,
       });
       url = app.url;
       stops.push(app.stop);
@@ -119,6 +133,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   return {
     url,
+    reloadRunbooks: async () => await watch?.reload(),
     failed: Promise.race([...failures, new Promise<never>(() => undefined)]),
     async stop() {
       for (const stop of stops.reverse()) await stop();
@@ -147,11 +162,10 @@ async function startWebhooks(
     gateway: ReturnType<typeof createTemporalGateway>;
     workerState: WorkerState;
     hasWorker: boolean;
+    runbooks: RunbookSource;
   },
 ): Promise<{ url: string; stop: () => Promise<void> }> {
   const { secret } = parts;
-  const { runbooks, problems } = await loadRunbooks(config.runbooks.paths);
-  if (problems.length > 0) throw new Error(`the runbooks cannot be used:\n${formatProblems(problems)}`);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'firebreak_' });
   const { alertmanager, host, port, publicUrl } = config.server;
@@ -165,7 +179,7 @@ async function startWebhooks(
     },
     insecureNoAuth: options.insecureNoAuth,
     clusters: config.clusters,
-    runbooks,
+    runbooks: parts.runbooks,
     gateway: parts.gateway,
     access: createAccess(
       config.access,
@@ -218,6 +232,7 @@ interface WorkerParts {
   client: ReturnType<typeof lazyClient>;
   logger: Logger;
   state: WorkerState;
+  knownRunbook: (hash: string) => CompiledRunbook | undefined;
 }
 
 /** Connects to Temporal, waiting for one that is away, and runs this process's workers until stopped. */
@@ -321,6 +336,7 @@ async function createWorkers(
           activities: createClusterActivities(config, [name], {
             secret,
             trustedEdgeKeys: parts.keys.trustedEdges,
+            knownRunbook: parts.knownRunbook,
           }),
         }),
       );

@@ -5,6 +5,7 @@ import { fail, fromKubernetes, kubernetesStatus } from '../failure.ts';
 import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
 import { controlledBy } from './owners.ts';
 import { rollbackPlanHash } from './plan-hash.ts';
+import type { ServedBy } from './plan-rollback.ts';
 import {
   listReplicaSets,
   patchDeployment,
@@ -17,6 +18,12 @@ import {
 import { modeOf } from './read-target.ts';
 import { templateHash, withoutHashLabel } from './template.ts';
 import { verifyApprovals } from './verify-approvals.ts';
+import {
+  AUTOMATIC_ROLLBACK_ANNOTATION,
+  findPreapproval,
+  type Preapprovals,
+  verifyPreapproval,
+} from './verify-preapproval.ts';
 
 type ApplyInput = Parameters<KubernetesActivities['applyRollback']>[0];
 type ApplyResult = Awaited<ReturnType<KubernetesActivities['applyRollback']>>;
@@ -37,16 +44,20 @@ const KEPT_ANNOTATIONS = new Set([
  */
 const KEPT_PREFIXES = ['firebreak.dev/', 'ai.rmf/'];
 
+export interface ApplyOptions {
+  clusters: ClusterMap;
+  keys: ReadonlyMap<string, KeyObject>;
+  servedBy: ServedBy | undefined;
+  preapprovals: Preapprovals | undefined;
+}
+
 /**
- * Applies an approved plan: verifies the approvals, re-reads the target, and patches with tests on uid and template, so
+ * Applies an approved plan: verifies the approvals, of people or of the runbook, re-reads the target, and patches with tests on uid and template, so
  * that a change between reading and patching makes the API refuse. Doing it twice changes nothing the second time.
  * @throws Refused, Unauthorized, PreconditionFailed (drift: plan and ask again), or Unavailable.
  */
-export async function applyRollback(
-  clusters: ClusterMap,
-  keys: ReadonlyMap<string, KeyObject>,
-  input: ApplyInput,
-): Promise<ApplyResult> {
+export async function applyRollback(options: ApplyOptions, input: ApplyInput): Promise<ApplyResult> {
+  const { clusters, keys, servedBy, preapprovals } = options;
   const { plan, incidentId, step, decisions } = input;
   const { target } = plan;
   const clients = clientsFor(clusters, target);
@@ -54,10 +65,14 @@ export async function applyRollback(
   if (modeOf(clients, target, deployment) === 'observe') {
     throw fail('Refused', `${targetKey(target)} is in mode observe: nothing is changed there`);
   }
-  const approvals = { plan, incidentId, step, decisions, keys, nowMs: Date.now() };
+  const nowMs = Date.now();
   const alreadyThere = templateHash(deployment.spec.template) === plan.to.templateHash;
   // Where nothing is left to do, an approval that expired since is no obstacle: a repeated attempt must find that out.
-  const approvedBy = verifyApprovals(approvals, { allowExpired: alreadyThere });
+  const found = input.preapproved && findPreapproval(preapprovals, input.preapproved, { plan, step });
+  const approvedBy =
+    found === undefined
+      ? verifyApprovals({ plan, incidentId, step, decisions, keys, nowMs }, { allowExpired: alreadyThere })
+      : [found.approvedBy];
   refuseDrift(input, deployment);
   if (alreadyThere) return thereAlready(deployment, approvedBy);
 
@@ -78,8 +93,12 @@ export async function applyRollback(
     );
   }
   const replicaSet = await readTargetRevision(clients, input, deployment);
+  if (found !== undefined) await verifyPreapproval({ clusters, servedBy, found, plan, deployment, nowMs });
+  // Written by the patch itself, so that the next automatic rollback cannot overlook it.
+  const marks: Record<string, string> =
+    found === undefined ? {} : { [AUTOMATIC_ROLLBACK_ANNOTATION]: new Date(nowMs).toISOString() };
   try {
-    const patched = await patchDeployment(clients, target, patchOf(deployment, replicaSet));
+    const patched = await patchDeployment(clients, target, patchOf(deployment, replicaSet, marks));
     return { result: 'patched', generation: patched.metadata.generation ?? 0, approvedBy };
   } catch (error) {
     // 422: a `test` of the patch failed, or the API found the result invalid.
@@ -139,22 +158,40 @@ async function readTargetRevision(
 }
 
 /** JSON Patch: the tests first, then the template, then the annotations as `kubectl rollout undo` carries them over. */
-function patchOf(deployment: RawDeployment, replicaSet: RawReplicaSet): object[] {
+function patchOf(
+  deployment: RawDeployment,
+  replicaSet: RawReplicaSet,
+  marks: Record<string, string>,
+): object[] {
   return [
     { op: 'test', path: '/metadata/uid', value: deployment.metadata.uid },
     { op: 'test', path: '/spec/template', value: deployment.spec.template },
     { op: 'replace', path: '/spec/template', value: withoutHashLabel(replicaSet.spec.template) },
-    ...annotationOperations(deployment.metadata.annotations ?? {}, replicaSet.metadata.annotations ?? {}),
+    ...annotationOperations(
+      deployment.metadata.annotations ?? {},
+      replicaSet.metadata.annotations ?? {},
+      marks,
+    ),
   ];
 }
 
-/** One operation a key: annotations that others write at the same moment are left alone. */
-function annotationOperations(now: Record<string, string>, then: Record<string, string>): object[] {
+/**
+ * One operation a key: annotations that others write at the same moment are left alone.
+ * @param marks set besides, whatever was there.
+ */
+function annotationOperations(
+  now: Record<string, string>,
+  then: Record<string, string>,
+  marks: Record<string, string>,
+): object[] {
   const path = (key: string): string =>
     `/metadata/annotations/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
   const carried = (key: string): boolean =>
     !KEPT_ANNOTATIONS.has(key) && !KEPT_PREFIXES.some((prefix) => key.startsWith(prefix));
-  const set = Object.entries(then).filter(([key, value]) => carried(key) && now[key] !== value);
+  const set = [
+    ...Object.entries(then).filter(([key, value]) => carried(key) && now[key] !== value),
+    ...Object.entries(marks),
+  ];
   const removed = Object.keys(now).filter((key) => carried(key) && !Object.hasOwn(then, key));
   const operations = [
     ...set.map(([key, value]) => ({ op: 'add', path: path(key), value })),

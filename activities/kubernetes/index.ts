@@ -7,11 +7,13 @@ import { planRollback, type ServedBy } from './plan-rollback.ts';
 import { readTarget } from './read-target.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 import { readTrustedKeys, type TrustedEdgeKeys } from './verify-approvals.ts';
+import type { Preapprovals } from './verify-preapproval.ts';
 
 export { type ClusterClients, createClusterClients } from './cluster-clients.ts';
 export type { ServedBy } from './plan-rollback.ts';
 export { createPodReader, type PodReader } from './pod-reader.ts';
 export { missingRights } from './rights.ts';
+export type { Preapprovals } from './verify-preapproval.ts';
 
 export interface KubernetesOptions {
   /** Clients by cluster name. */
@@ -20,17 +22,19 @@ export interface KubernetesOptions {
   trustedEdgeKeys: TrustedEdgeKeys;
   /** Absent: last-known-good is what the ledger knows, and nothing else. */
   servedBy?: ServedBy;
+  /** Absent: no runbook approves anything by itself, and people are asked. */
+  preapprovals?: Preapprovals;
 }
 
 export function createKubernetesActivities(options: KubernetesOptions): KubernetesActivities {
-  const { clusters, servedBy } = options;
+  const { clusters, servedBy, preapprovals } = options;
   const keys = readTrustedKeys(options.trustedEdgeKeys);
   return {
     readTarget: (input) => readTarget(clusters, input),
     takeSnapshot: (input) => takeSnapshot(clusters, input),
     listChanges: (input) => listChanges(clusters, input),
     planRollback: (input) => planRollback(clusters, servedBy, input),
-    applyRollback: (input) => applyRollback(clusters, keys, input),
+    applyRollback: (input) => applyRollback({ clusters, keys, servedBy, preapprovals }, input),
     awaitRollout: (input) => awaitRollout(clusters, input),
   };
 }

@@ -10,27 +10,32 @@ const MAX_OWNER_CHARS = 120;
 /** What else writes to the workload: it may undo the rollback, or change it meanwhile. */
 export interface Owners {
   owners: string[];
+  /** Those of them that write the template from Git. */
+  fromGit: string[];
   warnings: string[];
 }
 
 /** Tools by the labels and annotations that they put on what they manage. */
-const TOOLS: { keys: string[]; value?: string; name: string; effect: string }[] = [
+const TOOLS: { keys: string[]; name: string; effect: string; fromGit?: true }[] = [
   {
     // https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/
     keys: ['argocd.argoproj.io/tracking-id', 'argocd.argoproj.io/instance'],
     name: 'Argo CD application',
+    fromGit: true,
     effect: 'with self-heal it syncs the rolled-back template forward again; revert it in Git as well',
   },
   {
     // https://fluxcd.io/flux/components/kustomize/kustomizations/
     keys: ['kustomize.toolkit.fluxcd.io/name'],
     name: 'Flux Kustomization',
+    fromGit: true,
     effect:
       'its next reconciliation applies the template in Git again; suspend it or revert it in Git as well',
   },
   {
     keys: ['helm.toolkit.fluxcd.io/name'],
     name: 'Flux HelmRelease',
+    fromGit: true,
     effect:
       'its next upgrade or drift correction applies the chart again; suspend it or revert it in Git as well',
   },
@@ -52,13 +57,14 @@ export async function findOwners(
   target: Target,
   deployment: RawDeployment,
 ): Promise<Owners> {
-  const result: Owners = { owners: [], warnings: [] };
+  const result: Owners = { owners: [], fromGit: [], warnings: [] };
   const { annotations = {}, labels = {} } = deployment.metadata;
-  for (const { keys, name, effect } of TOOLS) {
+  for (const { keys, name, effect, fromGit } of TOOLS) {
     const value = keys.map((key) => annotations[key] ?? labels[key]).find((found) => found !== undefined);
     if (value === undefined) continue;
     const owner = oneLine(`${name} ${value}`, MAX_OWNER_CHARS) ?? name;
     result.owners.push(owner);
+    if (fromGit) result.fromGit.push(owner);
     result.warnings.push(`${owner} manages this Deployment: ${effect}`);
   }
   for (const autoscaler of await listAutoscalers(clients, target)) {

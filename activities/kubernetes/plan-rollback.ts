@@ -38,13 +38,17 @@ export async function planRollback(
   servedBy: ServedBy | undefined,
   input: PlanInput,
 ): Promise<{ plan: RollbackPlan } | { none: NoRollback }> {
-  const { target, to, ledger, approval } = input;
+  const { target, to, ledger, approval, gitops } = input;
   const clients = clientsFor(clusters, target);
   const revisions = await readObserved(clients, target);
   const { deployment, current } = revisions;
   const summaryOf = (replicaSet: RawReplicaSet): RevisionSummary => summarise(revisions, replicaSet, ledger);
-  const none = (reason: string): { none: NoRollback } => ({
-    none: { reason, candidates: candidatesOf(revisions, summaryOf) },
+  const none = (reason: string, revert?: string): { none: NoRollback } => ({
+    none: {
+      reason,
+      candidates: candidatesOf(revisions, summaryOf),
+      ...(revert === undefined ? {} : { revert }),
+    },
   });
 
   const controller = controlledBy(deployment);
@@ -65,21 +69,27 @@ export async function planRollback(
     servedBy: async (replicaSet) => lookUp(servedBy, input, replicaSet.metadata.name, servedUntilMs),
     goodEnough: input.served,
   });
-  if ('reason' in choice) return none(choice.reason);
+  const { owners, fromGit, warnings } = await findOwners(clients, target, deployment);
+  const owner = gitops === 'refuse' && fromGit.length > 0 ? fromGit.join(' and ') : undefined;
+  if ('reason' in choice) {
+    return none(owner === undefined ? choice.reason : `${choice.reason} (and ${gitRefusal(owner)})`);
+  }
 
-  const { owners, warnings } = await findOwners(clients, target, deployment);
   const from = summaryOf(current);
   const chosen = summaryOf(choice.replicaSet);
+  const diff = diffTemplates(
+    { name: `revision ${from.revision}`, template: deployment.spec.template },
+    { name: `revision ${chosen.revision}`, template: choice.replicaSet.spec.template },
+  );
+  // Where Git has brought the template back already there is nothing to refuse: what follows can prove the recovery.
+  if (owner !== undefined && chosen.templateHash !== from.templateHash) return none(gitRefusal(owner), diff);
   const unhashed: Omit<RollbackPlan, 'hash'> = {
     target,
     uid: deployment.metadata.uid,
     from,
     to: choice.served === undefined ? chosen : { ...chosen, served: choice.served },
     requested: to,
-    diff: diffTemplates(
-      { name: `revision ${from.revision}`, template: deployment.spec.template },
-      { name: `revision ${chosen.revision}`, template: choice.replicaSet.spec.template },
-    ),
+    diff,
     warnings: [...warningsOf(revisions, choice.replicaSet, chosen), ...warnings],
     owners,
     estimateMs: lastRolloutMs(revisions),
@@ -87,6 +97,10 @@ export async function planRollback(
     approval,
   };
   return { plan: { ...unhashed, hash: rollbackPlanHash(unhashed, deployment.spec) } };
+}
+
+function gitRefusal(owner: string): string {
+  return `${owner} takes the template from Git and would undo a rollback here`;
 }
 
 /** @returns undefined where Prometheus does not tell in time, whatever the reason. */

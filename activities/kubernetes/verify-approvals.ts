@@ -33,7 +33,8 @@ interface ApprovalsInput {
 }
 
 /**
- * Who validly approved exactly this plan. Expiry is left to the caller's choice: it bars acting on a decision, not
+ * Who validly approved exactly this plan: as many distinct people as it asks for, or one by break-glass where it allows
+ * that. Expiry is left to the caller's choice: it bars acting on a decision, not
  * naming who took it.
  * @returns person ids, each once, in the order of the decisions.
  * @throws Unauthorized, saying what is wrong with each decision, when too few are left; Refused when one is a rejection.
@@ -44,6 +45,7 @@ export function verifyApprovals(
 ): string[] {
   const { plan, decisions } = input;
   const approvedBy = new Set<string>();
+  let alone = false;
   const problems: string[] = [];
   for (const [index, signed] of decisions.entries()) {
     const problem = problemOf(signed, input, allowExpired);
@@ -53,10 +55,11 @@ export function verifyApprovals(
       throw fail('Refused', `${signed.decision.person} rejected this plan: make a new plan to ask again`);
     } else {
       approvedBy.add(signed.decision.person);
+      alone ||= signed.decision.breakGlass === true;
     }
   }
   // No plan is applied without anybody's approval, whatever it says.
-  const needed = Math.max(1, plan.approval.count);
+  const needed = alone ? 1 : Math.max(1, plan.approval.count);
   if (approvedBy.size < needed) {
     const why = problems.length > 0 ? `: ${problems.join('; ')}` : '';
     throw fail('Unauthorized', `${approvedBy.size} of ${needed} distinct people approved this plan${why}`);
@@ -76,7 +79,10 @@ function problemOf(signed: SignedDecision, input: ApprovalsInput, allowExpired: 
   if (decision.planHash !== plan.hash) return 'is for another plan';
   if (decision.decision === 'reject') return undefined;
   if (decision.decision !== 'approve') return 'is no approval';
-  if (!plan.approval.from.some((group) => decision.groups.includes(group))) {
+  if (decision.breakGlass) {
+    // Who may was the edge's to check, from the access file; that the plan allows it is part of the plan's hash.
+    if (!plan.approval.breakGlass) return `is by break-glass, which this plan does not allow`;
+  } else if (!plan.approval.from.some((group) => decision.groups.includes(group))) {
     return `is by ${decision.person}, who is in none of the groups ${plan.approval.from.join(', ')}`;
   }
   if (!(decision.issuedAtMs <= nowMs + MAX_CLOCK_SKEW_MS)) return 'was taken in the future: check the clocks';

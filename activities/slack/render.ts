@@ -117,6 +117,14 @@ function factsOf(view: IncidentView): [string, string][] {
           ],
         ] as [string, string][])
       : []),
+    ...(view.breakGlass
+      ? ([
+          [
+            'Break-glass',
+            view.breakGlass.map(({ person, step }) => `${person} approved ${step} alone`).join(', '),
+          ],
+        ] as [string, string][])
+      : []),
   ];
 }
 

@@ -18,6 +18,7 @@ interface Decide extends Common {
   plan?: string;
   reason?: string;
   yes?: boolean;
+  breakGlass?: boolean;
 }
 
 const ID = ['ID', 'incident id, or the start of one'] as const;
@@ -35,6 +36,7 @@ Examples:
   firebreak incident list
   firebreak incident show 3f9a            what it is, what waits for whom, and what to type next
   firebreak incident approve 3f9a         shows the plan, then asks
+  firebreak incident approve 3f9a --break-glass --reason "nobody else answers, harm goes on"
   firebreak incident reject 3f9a --reason "revision 3 has the old classifier"
   firebreak incident show 3f9a --json | jq .incident.state
 
@@ -128,7 +130,7 @@ Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL
     });
 
   for (const decision of ['approve', 'reject'] as const) {
-    add(
+    const command = add(
       decision,
       decision === 'approve'
         ? 'approve the plan that waits: shows it, then asks'
@@ -140,6 +142,12 @@ Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL
       .option('--reason <text>', 'why; recorded')
       .option('-y, --yes', 'do not ask')
       .action((id: string, options: Decide) => decideOn(context, connect, decision, id, options));
+    if (decision === 'approve') {
+      command.option(
+        '--break-glass',
+        'approve alone, where the runbook and the access file allow it; needs --reason, pages the commander',
+      );
+    }
   }
 
   /** A command that is one POST. */
@@ -224,20 +232,32 @@ async function decideOn(
   const client = await connect(options);
   const { incident } = await client.show(id);
   const pending = pendingOf(incident, options);
+  const breakGlass = options.breakGlass === true;
+  if (breakGlass && !options.reason) {
+    throw new CliError(EXIT.usage, 'usage', 'Break-glass needs a reason.', 'Add --reason "TEXT".');
+  }
   const { renderPlan } = await import('../render/plan.ts');
   if (!options.json) output.note(renderPlan(pending, output.colors));
   if (options.yes !== true) {
     const { confirm } = await import('../confirm.ts');
-    const question = decision === 'approve' ? 'Approve exactly this plan?' : 'Reject this plan?';
-    if (!(await confirm(io, question))) throw new CliError(EXIT.failed, 'not_confirmed', 'Nothing was sent.');
+    if (!(await confirm(io, questionOf(decision, breakGlass))))
+      throw new CliError(EXIT.failed, 'not_confirmed', 'Nothing was sent.');
   }
   const result = await client.act(incident.incidentId, decision, {
     step: pending.step,
     planHash: pending.planHash,
     ...(options.reason ? { reason: options.reason } : {}),
+    ...(breakGlass ? { breakGlass } : {}),
   });
   if (options.json) output.json(result);
   else output.print(plain(result.message));
+}
+
+function questionOf(decision: 'approve' | 'reject', breakGlass: boolean): string {
+  if (decision === 'reject') return 'Reject this plan?';
+  return breakGlass
+    ? 'Approve exactly this plan alone? It is recorded, the commander is paged, and the postmortem names it.'
+    : 'Approve exactly this plan?';
 }
 
 /** The approval that is meant. @throws CliError when none waits, several do, or it is for another plan. */

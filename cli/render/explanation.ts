@@ -18,11 +18,13 @@ function headingOf(level: StepExplanation[], index: number): string {
 }
 
 function factsOf(explanation: Explanation): [string, string][] {
+  const inputs = Object.entries(explanation.inputs).map(([name, value]) => `${name} = ${String(value)}`);
   return [
     ['Answers', explanation.answers],
     ['One incident', explanation.oneIncident],
     ['Acts on', explanation.actsOn],
     ['Severity', explanation.severity],
+    ...(inputs.length === 0 ? [] : [['Inputs', inputs.join(', ')] as [string, string]]),
     ['Contained', explanation.containment],
     ['People', explanation.humanNeeded],
     ['If a step fails', USUAL_FAILURE],

@@ -2,7 +2,7 @@ import { formatDuration } from '../../domain/duration.ts';
 import { type IncidentView, MILESTONES, type StepState } from '../../domain/incident.ts';
 import { targetKey } from '../../domain/target.ts';
 import type { ShownIncident } from '../api-client.ts';
-import { type Colors, plain } from '../output.ts';
+import { type Colors, plain, plainLines } from '../output.ts';
 import { nextCommands } from './next.ts';
 
 /** Entries of the timeline at the foot of the page; `incident timeline` has them all. */
@@ -28,6 +28,7 @@ export function renderIncident({ incident: view, source, note }: ShownIncident, 
       view.humanNeeded.map((why) => yellow(`! ${plain(why)}`)),
       colors,
     ),
+    ...section('Revert this in Git', preparedRevert(view, colors), colors),
     ...section('Waits for', waits(view, colors), colors),
     ...section(
       'Last events',
@@ -81,6 +82,10 @@ function facts(view: IncidentView): [string, string][] {
       view.verification &&
         `${view.verification.outcome}: ${view.verification.harmful} harmful of ${view.verification.classified}, threshold ${percent(view.verification.threshold)}, ${view.verification.seconds} s`,
     ],
+    [
+      'Break-glass',
+      view.breakGlass?.map((use) => `${use.person} approved ${use.step} alone: ${use.reason}`).join('; '),
+    ],
     ['Before it', view.predecessorId],
   ];
   return rows.flatMap(([name, value]) =>
@@ -109,6 +114,7 @@ function stepLine(step: StepState, colors: Colors): string {
     'awaiting-approval': yellow('?'),
     running: cyan('…'),
     watching: cyan('…'),
+    waiting: cyan('…'),
     pending: dim('·'),
   };
   const took =
@@ -119,12 +125,24 @@ function stepLine(step: StepState, colors: Colors): string {
   return `${marks[step.status] ?? ' '} ${plain(step.id).padEnd(12)} ${step.status}${took}${reason}`;
 }
 
+/** The change that people were asked to revert where the template comes from Git. */
+function preparedRevert(view: IncidentView, { green, red }: Colors): string[] {
+  const entry = view.timeline.findLast(({ data }) => typeof data?.revert === 'string');
+  const failed = view.steps.some(({ id, status }) => id === entry?.data?.step && status === 'failed');
+  if (!failed) return [];
+  return plainLines(String(entry?.data?.revert)).map((line) => {
+    if (line.startsWith('+')) return green(line);
+    return line.startsWith('-') ? red(line) : line;
+  });
+}
+
 function waits(view: IncidentView, { yellow, dim }: Colors): string[] {
   return view.pendingApprovals.map((pending) => {
     const missing = pending.count - pending.approvedBy.length;
     const who = `${missing} approval${missing === 1 ? '' : 's'} from ${pending.groups.join(', ')}`;
     const until = `asked ${clock(pending.requestedAtMs)}, until ${clock(pending.expiresAtMs)}`;
-    return `${yellow(plain(`step ${pending.step}: ${who}`))}  ${plain(pending.summary)}  ${dim(until)}`;
+    const alone = pending.breakGlass ? dim(', or one person with --break-glass') : '';
+    return `${yellow(plain(`step ${pending.step}: ${who}`))}${alone}  ${plain(pending.summary)}  ${dim(until)}`;
   });
 }
 

@@ -5,6 +5,8 @@ const DAY_MS = 86_400_000;
 
 /** Keeping a known-bad revision from coming back is a small change, and until it is made the incident can repeat. */
 const CONTROL_DUE_DAYS = 3;
+/** Who approved alone is still asked while everybody remembers the night, and before the right is used again. */
+const BREAK_GLASS_REVIEW_DUE_DAYS = 7;
 /** Tests and telemetry take a sprint's half: they must be there before the next revision is promoted. */
 const ASSURANCE_DUE_DAYS = 7;
 /** Accepted risk is looked at within two weeks, while people still remember why it was accepted. */
@@ -24,17 +26,26 @@ interface Draft {
   rmfFunction: ActionItem['rmfFunction'];
   evidence?: string;
   expiresDays?: number;
+  /** Instead of the lane's. */
+  dueDays?: number;
 }
 
 /**
  * The tasks that the incident's facts call for, in the lanes of the AI risk backlog: control (not implemented yet),
  * assurance (tests and telemetry that prove controls), safety-debt (accepted risk, with owner and expiry), exception
  * (temporary deviation, with retirement date). The same facts give the same ids. Owner is the runbook's, until people
- * hand the item on. Titles hold names from the cluster as plain text: whoever shows them escapes them.
+ * hand the item on. Tasks of the runbook's steps follow. Titles hold names from the cluster as plain text: whoever shows them escapes them.
  */
 export function deriveActionItems(view: IncidentView, atMs: number): ActionItem[] {
   const drafts = view.outcome === 'false-positive' ? falsePositive(view) : harmful(view);
-  return [...drafts, ...operations(view)].map((draft) => toItem(draft, view, atMs));
+  const derived = [...drafts, ...operations(view)].map((draft) => toItem(draft, view, atMs));
+  return withTasks(derived, view.actionItems);
+}
+
+/** Items with the tasks that steps of the runbook made, as they stand among those known: nothing derives these again. */
+export function withTasks(items: readonly ActionItem[], known: readonly ActionItem[]): ActionItem[] {
+  const ids = new Set(items.map(({ id }) => id));
+  return [...items, ...known.filter(({ id, step }) => step !== undefined && !ids.has(id))];
 }
 
 function toItem(draft: Draft, view: IncidentView, atMs: number): ActionItem {
@@ -43,15 +54,15 @@ function toItem(draft: Draft, view: IncidentView, atMs: number): ActionItem {
     lane: draft.lane,
     title: draft.title,
     owner: view.runbook.owner,
-    due: isoDate(atMs, DUE_DAYS[draft.lane]),
+    due: isoDate(atMs + (draft.dueDays ?? DUE_DAYS[draft.lane]) * DAY_MS),
     rmfFunction: draft.rmfFunction,
   };
   if (draft.lane === 'safety-debt') {
     const expiresDays = draft.expiresDays ?? SAFETY_DEBT_EXPIRES_DAYS;
-    item.expires = isoDate(atMs, expiresDays);
-    item.due = isoDate(atMs, Math.min(DUE_DAYS['safety-debt'], expiresDays));
+    item.expires = isoDate(atMs + expiresDays * DAY_MS);
+    item.due = isoDate(atMs + Math.min(DUE_DAYS['safety-debt'], expiresDays) * DAY_MS);
   }
-  if (draft.lane === 'exception') item.retires = isoDate(atMs, EXCEPTION_RETIRES_DAYS);
+  if (draft.lane === 'exception') item.retires = isoDate(atMs + EXCEPTION_RETIRES_DAYS * DAY_MS);
   if (draft.evidence !== undefined) item.evidence = draft.evidence;
   return item;
 }
@@ -63,8 +74,9 @@ const DUE_DAYS: Record<ActionLane, number> = {
   exception: EXCEPTION_RETIRES_DAYS,
 };
 
-function isoDate(atMs: number, plusDays: number): string {
-  return new Date(atMs + plusDays * DAY_MS).toISOString().slice(0, 10);
+/** Day (UTC) as tasks have it: YYYY-MM-DD. */
+export function isoDate(atMs: number): string {
+  return new Date(atMs).toISOString().slice(0, 10);
 }
 
 function falsePositive(view: IncidentView): Draft[] {
@@ -251,6 +263,17 @@ function operations(view: IncidentView): Draft[] {
       title: `Repair what made step ${step.id} (${step.uses}) fail, and try it with firebreak doctor`,
       rmfFunction: 'MANAGE',
       evidence: step.reason,
+    });
+  }
+  const alone = view.breakGlass ?? [];
+  if (alone.length > 0) {
+    drafts.push({
+      key: 'break-glass',
+      lane: 'control',
+      title: 'Review the use of break-glass: was it right, and what lets enough people approve next time?',
+      rmfFunction: 'GOVERN',
+      evidence: alone.map(({ person, step }) => `${person} approved step ${step} alone`).join('; '),
+      dueDays: BREAK_GLASS_REVIEW_DUE_DAYS,
     });
   }
   if (view.milestones.acknowledged === undefined) {

@@ -8,11 +8,11 @@ import type { RunbookView } from './view.ts';
 /** Matchers, and that there are some. */
 export function checkMatch(view: RunbookView, source: YamlSource): Problem[] {
   const problems: Problem[] = [];
-  if (view.match.length === 0 && view.name !== DEFAULT_RUNBOOK) {
+  if (view.match?.length === 0 && view.name !== DEFAULT_RUNBOOK) {
     const message = 'the runbook answers no alert: add a matcher such as alertname="AiHarmfulOutputRateHigh"';
     problems.push(source.keyProblem('match/empty', ['spec', 'match'], message));
   }
-  for (const [index, text] of view.match.entries()) {
+  for (const [index, text] of (view.match ?? []).entries()) {
     if (typeof text !== 'string') continue;
     const path = ['spec', 'match', index];
     const parsed = parseMatcher(text);

@@ -1,3 +1,5 @@
+import type { Reference } from '../expression-syntax.ts';
+import { parseExpression } from '../expressions.ts';
 import type { Problem } from '../rules.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { stepsById, succeededBefore } from './graph.ts';
@@ -7,6 +9,7 @@ import { nameOf, type RunbookView, type StepView } from './view.ts';
 export function checkSafety(view: RunbookView, source: YamlSource): Problem[] {
   const byId = stepsById(view.steps);
   const ofType = (uses: string) => view.steps.filter((step) => step.uses === uses);
+  const isOpen = (step: StepView) => step.needs.some((need) => !byId.has(need));
   const succeeded = (step: StepView) => [...succeededBefore(step, byId)];
   const problems: Problem[] = [];
 
@@ -15,8 +18,10 @@ export function checkSafety(view: RunbookView, source: YamlSource): Problem[] {
       const message = 'a rollback asks people: add approval: { from: [ml-oncall] }';
       problems.push(source.problem('rollback/approval', rollback.path, message));
     }
+    problems.push(...checkPreapproval(rollback, source));
     const verified = ofType('verify').some(
-      (verify) => rollback.id !== undefined && succeeded(verify).includes(rollback.id),
+      // A need that there is not was told: the rollback may have been meant.
+      (verify) => isOpen(verify) || (rollback.id !== undefined && succeeded(verify).includes(rollback.id)),
     );
     if (!verified) {
       const name = nameOf(rollback);
@@ -30,6 +35,7 @@ export function checkSafety(view: RunbookView, source: YamlSource): Problem[] {
     problems.push(source.problem('divert/restore', divert.path, message));
   }
   for (const restore of ofType('restore')) {
+    if (isOpen(restore)) continue;
     if (!restore.always && succeeded(restore).some((id) => byId.get(id)?.uses === 'verify')) continue;
     const message =
       'traffic comes back to a proved revision only: let it need a verify step, without always on the way';
@@ -37,6 +43,25 @@ export function checkSafety(view: RunbookView, source: YamlSource): Problem[] {
   }
   for (const verify of ofType('verify')) problems.push(...checkVerifyMetrics(verify, view, source));
   return problems;
+}
+
+const READ_BY_THE_INCIDENT: Partial<Record<Reference['kind'], string>> = {
+  step: 'outputs of steps',
+  incident: 'the incident',
+  label: 'labels of the alert',
+};
+
+/** The worker in the cluster measures the condition again before it patches, and has no incident to read. */
+function checkPreapproval(rollback: StepView, source: YamlSource): Problem[] {
+  const { preapprovedWhen } = rollback.approval;
+  if (typeof preapprovedWhen !== 'string') return [];
+  return parseExpression(preapprovedWhen).references.flatMap((reference) => {
+    const what = READ_BY_THE_INCIDENT[reference.kind];
+    if (what === undefined) return [];
+    const message = `the worker that rolls back measures this itself, and cannot read ${what}: read metrics, target, inputs or now`;
+    const path = [...rollback.path, 'approval', 'preapprovedWhen'];
+    return [source.textProblem('rollback/preapproval', path, reference, message)];
+  });
 }
 
 /** Verification counts the metrics of these names (activities/contract.ts, judgeRecovery). */

@@ -1,5 +1,6 @@
 import type { InputValue } from '../../domain/runbook.ts';
-import { splitTemplate } from '../../domain/template.ts';
+import { putInputs } from '../inputs.ts';
+import type { Installation } from '../installation.ts';
 import type { Path, Problem } from '../rules.ts';
 import type { YamlSource } from '../yaml-source.ts';
 
@@ -9,11 +10,18 @@ import type { YamlSource } from '../yaml-source.ts';
  */
 export interface RunbookView {
   name: string | undefined;
-  match: unknown[];
+  /** Absent where it is no list. */
+  match: unknown[] | undefined;
   correlateBy: string[];
   target: Record<string, unknown> | undefined;
   /** Values of the inputs: the installation's, or their defaults. */
   inputs: Record<string, InputValue>;
+  /** Names under `spec.inputs`, whether or not they have a value that can be used. */
+  declaredInputs: string[];
+  /** What the installation sets for this runbook, right or wrong. */
+  setInputs: Readonly<Record<string, InputValue>>;
+  /** Names of the installation's configuration; absent: they are not known here. */
+  installation: Installation | undefined;
   metrics: Map<string, Record<string, unknown>>;
   severity: unknown;
   steps: StepView[];
@@ -28,33 +36,48 @@ export interface StepView {
   always: boolean;
   when: unknown;
   whenever: unknown;
+  whenUnknown: unknown;
+  onFailure: unknown;
+  timeout: unknown;
   hasApproval: boolean;
   approval: Record<string, unknown>;
-  /** With the values of inputs in place of `${{ inputs.<name> }}`. */
+  /** `with` after the values of inputs were put in (inputs.ts). */
   with: Record<string, unknown>;
+  /** False where `with` is something else than a map. */
+  withIsMap: boolean;
+  /** `with` as it stands in the file: places in texts are places in this. */
+  written: Record<string, unknown>;
 }
 
 export type Check = (view: RunbookView, source: YamlSource) => Problem[];
 
-/** @param set values of inputs that the installation sets, by runbook. */
-export function viewOf(
-  value: unknown,
-  set: Readonly<Record<string, Readonly<Record<string, InputValue>>>> = {},
-): RunbookView {
+export interface ViewOptions {
+  /** Values of inputs that the installation sets, by runbook. */
+  inputs?: Readonly<Record<string, Readonly<Record<string, InputValue>>>> | undefined;
+  installation?: Installation | undefined;
+}
+
+export function viewOf(value: unknown, options: ViewOptions = {}): RunbookView {
   const root = recordOf(value);
   const spec = recordOf(root.spec);
   const name = textOf(recordOf(root.metadata).name);
-  const own = name !== undefined && Object.hasOwn(set, name) ? set[name] : undefined;
+  const set = options.inputs ?? {};
+  const own = (name !== undefined && Object.hasOwn(set, name) ? set[name] : undefined) ?? {};
   const inputs: Record<string, InputValue> = {};
   for (const [input, declared] of Object.entries(recordOf(spec.inputs))) {
     const preset = recordOf(declared).default;
-    const chosen = own !== undefined && Object.hasOwn(own, input) ? own[input] : preset;
-    if (isInputValue(chosen)) inputs[input] = chosen;
+    if (!isInputValue(preset) || isTemplate(preset)) continue;
+    const chosen = Object.hasOwn(own, input) && !isTemplate(own[input]) ? own[input] : undefined;
+    // A value of another type is told; meanwhile the default keeps all else checked.
+    inputs[input] = typeof chosen === typeof preset ? (chosen ?? preset) : preset;
   }
   return {
     name,
     inputs,
-    match: listOf(spec.match),
+    declaredInputs: Object.keys(recordOf(spec.inputs)),
+    setInputs: own,
+    installation: options.installation,
+    match: Array.isArray(spec.match) ? spec.match : undefined,
     correlateBy: listOf(spec.correlateBy).filter((item) => typeof item === 'string'),
     target: spec.target === undefined ? undefined : recordOf(spec.target),
     metrics: new Map(
@@ -72,9 +95,14 @@ export function viewOf(
         always: step.always === true,
         when: step.when,
         whenever: step.whenever,
+        whenUnknown: step.whenUnknown,
+        onFailure: step.onFailure,
+        timeout: step.timeout,
         hasApproval: step.approval !== undefined,
         approval: recordOf(step.approval),
-        with: recordOf(withInputs(step.with, inputs)),
+        with: recordOf(putInputs(step.with, inputs)),
+        withIsMap: step.with === undefined || isRecord(step.with),
+        written: recordOf(step.with),
       };
     }),
   };
@@ -86,38 +114,24 @@ export function nameOf(step: StepView): string {
 }
 
 export function recordOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
+  return isRecord(value) ? value : {};
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-function isInputValue(value: unknown): value is InputValue {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+/** Values are put in once and never read again; such a one is told (checks/inputs.ts). */
+function isTemplate(value: unknown): boolean {
+  return typeof value === 'string' && value.includes('${{');
 }
 
-const INPUT_REFERENCE = /^inputs\.([a-zA-Z_][a-zA-Z0-9_]*)$/;
-
-/**
- * Puts the values of inputs in place of `${{ inputs.<name> }}`. A text that is nothing else becomes the value with its
- * type; other expressions stay for the run, and so do inputs that there are not (they are told by the checks).
- */
-function withInputs(value: unknown, inputs: Readonly<Record<string, InputValue>>): unknown {
-  if (Array.isArray(value)) return value.map((item) => withInputs(item, inputs));
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withInputs(item, inputs)]));
-  }
-  if (typeof value !== 'string') return value;
-  const parts = splitTemplate(value).map((part) => {
-    if ('text' in part) return part.text;
-    const name = INPUT_REFERENCE.exec(part.expression)?.[1];
-    const known = name !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
-    return known ?? value.slice(part.start, part.end);
-  });
-  return parts.length === 1 ? parts[0] : parts.join('');
+function isInputValue(value: unknown): value is InputValue {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }
 
 function textOf(value: unknown): string | undefined {

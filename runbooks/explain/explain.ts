@@ -1,5 +1,5 @@
 import { writeDuration } from '../../domain/duration.ts';
-import type { ApprovalSpec, CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
+import type { ApprovalSpec, CompiledRunbook, InputValue, StepPlan } from '../../domain/runbook.ts';
 import { stepDefinition } from '../steps/definitions.ts';
 import { type Bound, Bounds, boundText } from './bounds.ts';
 import { mermaidOf } from './mermaid.ts';
@@ -29,6 +29,8 @@ export interface Explanation {
   oneIncident: string;
   actsOn: string;
   severity: string;
+  /** Values that conditions read, as they are without an installation's own. */
+  inputs: Record<string, InputValue>;
   /** Steps that can run side by side, in the order in which they become possible. */
   order: StepExplanation[][];
   changesProduction: string[];
@@ -57,6 +59,7 @@ export function explainRunbook(runbook: CompiledRunbook): Explanation {
         ? 'nothing: it has no target'
         : `${runbook.target.kind} ${runbook.target.namespace}/${runbook.target.name} in cluster ${runbook.target.cluster || '(the only one configured)'}`,
     severity: runbook.severity,
+    inputs: runbook.inputs,
     order: levelsOf(runbook).map((level) => level.map((step) => explainStep(step, runbook))),
     changesProduction: runbook.steps
       .filter((step) => step.mutates)

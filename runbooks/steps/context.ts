@@ -81,6 +81,11 @@ export interface StepContext {
   /** 1, and one more each time a new alert fired after mitigation. */
   readonly round: number;
   outputsOf(step: string): Record<string, unknown> | undefined;
+  /**
+   * When a wait of this step ends, in epoch ms: `forMs` from the first call on, and the same after the incident went on in
+   * a new run. From then on the step does nothing but wait: its run may be cut off and begun again at any moment.
+   */
+  waitDeadline(forMs: number): number;
   /** Resolves when the step has ended, however it ended. */
   stepEnded(step: string): Promise<StepStatus>;
   record(kind: TimelineKind, text: string, data?: Record<string, unknown>): void;

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { RunbookView, StepView } from '../checks/view.ts';
-import type { Path, RuleId } from '../rules.ts';
+import type { Rule } from '../rules/rule.ts';
+import type { Path } from '../rules.ts';
 
 /** CEL type of an output, as expressions see it; numbers are doubles. */
 export type OutputType = 'string' | 'double' | 'bool' | 'list<string>' | 'dyn';
@@ -25,7 +26,8 @@ export interface StepExpression {
 
 /** A mistake that only the type itself can know of. */
 export interface StepProblem {
-  rule: RuleId;
+  /** One of the compiler's rules, or one of the type's own. */
+  rule: string;
   /** Below the step: `['with', 'attachTo']`. */
   path: Path;
   message: string;
@@ -61,6 +63,11 @@ export interface StepDefinition {
   /** Texts within `with` that hold `${{ expression }}`. */
   templates(input: Record<string, unknown>): { path: Path; text: string }[];
   references(input: Record<string, unknown>): ConfigReference[];
+  /**
+   * Rules that only this type has, as `<type>/<name>`: of its `check`, and of refinements of its schema that JSON Schema
+   * cannot say (`params: { rule }`).
+   */
+  rules: Readonly<Record<string, Rule>>;
   check(step: StepView, view: RunbookView): StepProblem[];
 }
 
@@ -86,6 +93,7 @@ type Typed<Input> = {
   expressions?: StepDefinition['expressions'];
   templates?: StepDefinition['templates'];
   references?: StepDefinition['references'];
+  rules?: StepDefinition['rules'];
   check?: StepDefinition['check'];
 };
 
@@ -101,6 +109,7 @@ export function defineStep<Input extends Record<string, unknown>>(typed: Typed<I
     expressions: none,
     templates: none,
     references: none,
+    rules: {},
     check: none,
     ...typed,
     // `input` has given the value that these are called with.

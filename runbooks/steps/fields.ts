@@ -2,41 +2,56 @@ import { z } from 'zod';
 import { parseDurationMs } from '../../domain/duration.ts';
 
 /** Temporal keeps timers for years; a wait of more than this in a runbook is a slip of the unit. */
-const MAX_DURATION_MS = 30 * 24 * 60 * 60 * 1_000;
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const MAX_DURATION_MS = 30 * DAY_MS;
+/** Dates of tasks: a plan for later than this is none. */
+const MAX_LONG_DURATION_MS = 366 * DAY_MS;
 
 /** Shown by editors; the compiler knows durations by them too. */
 export const DURATION_EXAMPLES = ['90s', '5m', '1h30m'];
 
-/** A duration as text (`90s`, `5m`, `1h30m`); whole milliseconds after parsing. */
-function durationText(options: { allowZero: boolean }) {
+/** As parseDurationMs reads it (domain/duration.ts), for editors; `some` also asks for a digit that is not 0. */
+const DURATION_PATTERN = {
+  any: /^\s*(\d+(\.\d+)?(ms|s|m|h|d))+\s*$/,
+  some: /^(?=[^1-9]*[1-9])\s*(\d+(\.\d+)?(ms|s|m|h|d))+\s*$/,
+};
+
+/** A duration as text (`90s`, `5m`, `1h30m`); whole milliseconds after parsing, at least 1 where it is not zero. */
+function durationText(options: { allowZero: boolean; maxMs: number }) {
   return z
     .string()
+    .regex(options.allowZero ? DURATION_PATTERN.any : DURATION_PATTERN.some, { error: wrongDuration })
     .transform((text, context) => {
       const durationMs = parseDurationMs(text);
-      if (durationMs === undefined) {
+      // The pattern has told it.
+      if (durationMs === undefined) return z.NEVER;
+      if (durationMs > options.maxMs) {
+        // A pattern cannot say this: it is a rule of its own, so that the JSON Schema and this one agree on the shape.
         context.addIssue({
           code: 'custom',
-          message: `"${text.slice(0, 40)}" is no duration: write 90s, 5m or 1h30m`,
+          message: `a duration is at most ${options.maxMs / DAY_MS}d here: check the unit`,
+          params: { rule: 'duration/too-long' },
         });
         return z.NEVER;
       }
-      if (durationMs > MAX_DURATION_MS) {
-        context.addIssue({ code: 'custom', message: 'a duration is at most 30d' });
-        return z.NEVER;
-      }
-      if (durationMs === 0 && !options.allowZero) {
-        context.addIssue({ code: 'custom', message: 'a duration of zero: write how long, such as 30s' });
-        return z.NEVER;
-      }
-      return Math.round(durationMs);
+      return durationMs > 0 ? Math.max(1, Math.round(durationMs)) : 0;
     })
     .meta({ examples: DURATION_EXAMPLES });
 }
 
+function wrongDuration({ input }: { input?: unknown }): string {
+  const text = String(input);
+  return DURATION_PATTERN.any.test(text)
+    ? 'a duration of zero: write how long, such as 30s'
+    : `${JSON.stringify(text.slice(0, 40))} is no duration: write 90s, 5m or 1h30m`;
+}
+
 /** A duration longer than zero. */
-export const duration = durationText({ allowZero: false });
+export const duration = durationText({ allowZero: false, maxMs: MAX_DURATION_MS });
 /** A duration that may be `0s`. */
-export const durationOrZero = durationText({ allowZero: true });
+export const durationOrZero = durationText({ allowZero: true, maxMs: MAX_DURATION_MS });
+/** A time until a date, longer than zero and up to a year. */
+export const longDuration = durationText({ allowZero: false, maxMs: MAX_LONG_DURATION_MS });
 
 /** Part (0..1) of traffic or outputs, more than none. */
 export const share = z

@@ -7,7 +7,7 @@ import { awaitRolledOut, imageOf, revisionsOf } from '../../demo/world/models.ts
 import type { RunningNode } from '../../demo/world/node.ts';
 import type { SignedDecision } from '../../domain/decision.ts';
 import type { PendingApproval } from '../../domain/incident.ts';
-import type { RollbackPlan } from '../../domain/rollback-plan.ts';
+import type { Preapproval, RollbackPlan } from '../../domain/rollback-plan.ts';
 import { approveUpdate, ROLLBACK_WORKFLOW } from '../../workflows/messages.ts';
 import { histories } from '../e2e/histories.ts';
 import { type Installation, install } from '../e2e/installation.ts';
@@ -256,10 +256,11 @@ describe('in Temporal, without the key of the edge', () => {
   describe('a rollback workflow started directly', () => {
     interface Attack {
       what: string;
-      make: (waiting: { plan: RollbackPlan; incidentId: string }) => {
+      make: (waiting: { plan: RollbackPlan; incidentId: string; runbookHash: string }) => {
         plan: RollbackPlan;
         decisions: SignedDecision[];
         incidentId?: string;
+        preapproved?: Preapproval;
       };
       refusal: RegExp;
       type: string;
@@ -306,13 +307,46 @@ describe('in Temporal, without the key of the edge', () => {
         refusal: /the plan is not the one that its hash names/,
         type: 'PreconditionFailed',
       },
+      {
+        what: 'with a genuine approval made into one by break-glass',
+        make: ({ plan, incidentId }) => {
+          const signed = genuine(BY_API);
+          const decision = { ...signed.decision, incidentId, planHash: plan.hash, breakGlass: true as const };
+          const approval = { ...plan.approval, breakGlass: true };
+          return { plan: { ...plan, approval }, decisions: [{ ...signed, decision }] };
+        },
+        refusal: /0 of 1 .*has a signature that does not fit it/,
+        type: 'Unauthorized',
+      },
+      {
+        what: 'as approved by a runbook that nobody has',
+        make: ({ plan }) => ({
+          plan,
+          decisions: [],
+          preapproved: { runbookHash: ANOTHER_PLAN, step: 'rollback' },
+        }),
+        refusal:
+          /the runbook's approval does not count here: this worker has no runbook with hash abababababab/,
+        type: 'Unauthorized',
+      },
+      {
+        what: 'as approved by the runbook that runs, which asks people',
+        make: ({ plan, runbookHash }) => ({
+          plan,
+          decisions: [],
+          preapproved: { runbookHash, step: 'rollback' },
+        }),
+        refusal: /step rollback of runbook ai-harm-response v\d+ has no preapprovedWhen/,
+        type: 'Unauthorized',
+      },
     ];
 
     it.each(ATTACKS)('$what is refused, and nothing is patched', async ({ what, make, refusal, type }) => {
       const { incidentId } = incidentIn(BY_TEMPORAL);
       const before = await deploymentAsShipped(installation, BY_TEMPORAL);
       const plan = await waitingPlan(BY_TEMPORAL);
-      const attack = make({ plan, incidentId });
+      const { runbook } = await apiOf(installation, 'kim').incident(incidentId);
+      const attack = make({ plan, incidentId, runbookHash: runbook.hash });
       const failure = await temporal.client.workflow
         .execute(ROLLBACK_WORKFLOW, {
           taskQueue: TASK_QUEUE,

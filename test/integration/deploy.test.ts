@@ -7,7 +7,7 @@ import '../setup/provided.ts';
 const run = promisify(execFile);
 
 describe('deploy/', () => {
-  it.each(['firebreak', 'firebreak-operations'])(
+  it.each(['firebreak', 'firebreak-library', 'firebreak-operations'])(
     'has alert rules (%s) that promtool accepts, and that fire and stay quiet as their tests say',
     async (name) => {
       const { promtool } = inject('tools');

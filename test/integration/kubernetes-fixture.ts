@@ -7,6 +7,7 @@ import {
   type ClusterClients,
   createClusterClients,
   createKubernetesActivities,
+  type Preapprovals,
   type ServedBy,
 } from '../../activities/kubernetes/index.ts';
 import { type Decision, decisionText, type SignedDecision } from '../../domain/decision.ts';
@@ -25,7 +26,7 @@ export interface KubeWorld {
   core: CoreV1Api;
   clusters: Record<string, ClusterClients>;
   target(name: string): Target;
-  activities(servedBy?: ServedBy): ReturnType<typeof createKubernetesActivities>;
+  activities(servedBy?: ServedBy, preapprovals?: Preapprovals): ReturnType<typeof createKubernetesActivities>;
   /** Creates a Deployment of the image, or gives an existing one that image, and waits until it is rolled out. */
   ship(name: string, image: string, change?: (deployment: V1Deployment) => void): Promise<void>;
   /** Like ship, without waiting. */
@@ -62,8 +63,13 @@ export async function openKubeWorld(mode: Mode = 'approve'): Promise<KubeWorld> 
     core,
     clusters,
     target: (name) => ({ cluster: CLUSTER, namespace, kind: 'Deployment', name }),
-    activities: (servedBy) =>
-      createKubernetesActivities({ clusters, trustedEdgeKeys: { edge: edge.publicKey }, servedBy }),
+    activities: (servedBy, preapprovals) =>
+      createKubernetesActivities({
+        clusters,
+        trustedEdgeKeys: { edge: edge.publicKey },
+        servedBy,
+        preapprovals,
+      }),
     read: (name) => apps.readNamespacedDeployment({ namespace, name }),
     imageOf: async (name) => (await world.read(name)).spec?.template.spec?.containers[0]?.image,
     async put(name, image, change) {

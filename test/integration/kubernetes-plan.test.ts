@@ -60,7 +60,7 @@ describe('planRollback', () => {
       if (metadata)
         metadata.annotations = {
           'kubernetes.io/change-cause': 'first\nship',
-          'argocd.argoproj.io/tracking-id': 'models',
+          'meta.helm.sh/release-name': 'models',
         };
       const container = spec?.template.spec?.containers[0];
       if (container) {
@@ -86,7 +86,8 @@ describe('planRollback', () => {
     expect(made.diff).toContain('(masked, changed)');
     expect(made.diff).toContain('configMapKeyRef');
     expect(JSON.stringify(made)).not.toContain('hunter');
-    expect(made.owners).toEqual(['Argo CD application models']);
+    expect(made.owners).toEqual(['Helm release models']);
+    expect(made.warnings.join('\n')).toMatch(/Helm release models manages this Deployment/);
     expect(made.warnings.join('\n')).toMatch(/ConfigMaps .*: model-config/);
     expect(made.warnings.join('\n')).toMatch(/Volumes .*: weights \(persistentVolumeClaim\)/);
     expect(made.hash).toMatch(/^[0-9a-f]{64}$/);
@@ -190,6 +191,39 @@ describe('planRollback', () => {
     expect((await refusal('owned', 'previous')).reason).toMatch(/controlled by InferenceService llm/);
   });
 
+  it.each([
+    ['argocd.argoproj.io/tracking-id', 'Argo CD application models'],
+    ['kustomize.toolkit.fluxcd.io/name', 'Flux Kustomization models'],
+    ['helm.toolkit.fluxcd.io/name', 'Flux HelmRelease models'],
+  ])('leaves a template from Git (%s) to Git, and prepares the change to revert', async (key, owner) => {
+    const name = key.replace(/[^a-z]+/g, '-');
+    for (const image of [V1, V2]) {
+      await world.ship(name, image, ({ metadata, spec }) => {
+        if (metadata) metadata.annotations = { ...metadata.annotations, [key]: 'models' };
+        const container = spec?.template.spec?.containers[0];
+        if (container) container.env = [{ name: 'API_KEY', value: `hunter-${image}` }];
+      });
+    }
+    const none = await refusal(name, 'previous');
+    expect(none.reason).toBe(`${owner} takes the template from Git and would undo a rollback here`);
+    expect(none.revert).toContain(`-      image: ${V2}`);
+    expect(none.revert).toContain(`+      image: ${V1}`);
+    expect(none.revert).not.toContain('hunter');
+    expect(none.candidates.map(({ revision }) => revision)).toEqual([1]);
+    // Which revision to revert to is not known: the owner is named, and there is nothing to prepare yet.
+    const unknown = await refusal(name, 'last-known-good');
+    expect(unknown.reason).toMatch(/no revision is known to be good.*takes the template from Git/);
+    expect(unknown.revert).toBeUndefined();
+    // Git has brought the template back: nothing is refused, so that what follows can prove the recovery.
+    await world.ship(name, V1, ({ spec }) => {
+      const container = spec?.template.spec?.containers[0];
+      if (container) container.env = [{ name: 'API_KEY', value: `hunter-${V1}` }];
+    });
+    const back = await plan(name, { revision: 3 });
+    expect(back.to.templateHash).toBe(back.from.templateHash);
+    expect(back.owners).toEqual([owner]);
+  });
+
   it('has nothing to plan where there is one revision, and says so of a missing Deployment', async () => {
     await world.ship('single', V1);
     expect((await refusal('single', 'previous')).reason).toMatch(/no earlier revision/);
@@ -215,6 +249,11 @@ describe('planRollback', () => {
       .activities()
       .planRollback({ ...input('hashed', 'previous'), approval: { from: ['ml-oncall'], count: 2 } });
     expect('plan' in two && two.plan.hash).not.toBe(before.hash);
+    const alone = await world.activities().planRollback({
+      ...input('hashed', 'previous'),
+      approval: { from: ['ml-oncall'], count: 1, breakGlass: true },
+    });
+    expect('plan' in alone && alone.plan.hash).not.toBe(before.hash);
     await world.put('hashed', V2, ({ spec }) => {
       if (spec) spec.strategy = { type: 'Recreate' };
     });

@@ -13,13 +13,18 @@ beforeAll(async () => {
 });
 afterAll(() => world?.stop());
 
-async function shipAndPlan(name: string, count = 1, images = [V1, V2]): Promise<RollbackPlan> {
+async function shipAndPlan(
+  name: string,
+  count = 1,
+  images = [V1, V2],
+  approval: Partial<RollbackPlan['approval']> = {},
+): Promise<RollbackPlan> {
   for (const image of images) await world.ship(name, image);
   const answer = await world.activities().planRollback({
     target: world.target(name),
     to: 'previous',
     ledger: {},
-    approval: { from: ['ml-oncall', 'commander'], count },
+    approval: { from: ['ml-oncall', 'commander'], count, ...approval },
     gitops: 'refuse' as const,
     served: SERVED,
   });
@@ -242,6 +247,42 @@ describe('applyRollback', () => {
     expect(await apply(plan, [good, second])).toMatchObject({
       result: 'patched',
       approvedBy: ['ada', 'bob'],
+    });
+  });
+
+  it('takes one person by break-glass only where the plan that was approved allows it', async () => {
+    const alone = {
+      person: 'kim',
+      groups: ['duty-manager'],
+      breakGlass: true,
+      reason: 'nobody answers',
+    } as const;
+    const decision = { ...alone, groups: [...alone.groups] };
+    const strict = await shipAndPlan('unbroken', 2);
+    await expect(apply(strict, [world.signed(strict, decision)])).rejects.toMatchObject({
+      type: 'Unauthorized',
+      message: expect.stringMatching(/0 of 2 .*is by break-glass, which this plan does not allow/),
+    });
+    const opened = { ...strict, approval: { ...strict.approval, breakGlass: true } };
+    await expect(apply(opened, [world.signed(strict, decision)])).rejects.toMatchObject({
+      type: 'PreconditionFailed',
+    });
+
+    const plan = await shipAndPlan('broken', 2, undefined, { breakGlass: true });
+    const ordinary = world.signed(plan, { person: 'bob' });
+    const unsigned = { ...ordinary, decision: { ...ordinary.decision, breakGlass: true as const } };
+    await expect(apply(plan, [unsigned])).rejects.toMatchObject({
+      message: expect.stringMatching(/0 of 2 .*has a signature that does not fit/),
+    });
+    await expect(apply(plan, [ordinary])).rejects.toMatchObject({ type: 'Unauthorized' });
+    const late = world.signed(plan, { ...decision, expiresAtMs: Date.now() - 1 });
+    await expect(apply(plan, [late])).rejects.toMatchObject({
+      message: expect.stringMatching(/by kim has expired/),
+    });
+    expect(await world.imageOf('broken')).toBe(V2);
+    expect(await apply(plan, [world.signed(plan, decision)])).toMatchObject({
+      result: 'patched',
+      approvedBy: ['kim'],
     });
   });
 

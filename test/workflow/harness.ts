@@ -22,6 +22,8 @@ const KEYWORD = 2;
 
 export interface RunOptions {
   change?: Partial<IncidentInput>;
+  /** Instead of the shipped one, and as it is. */
+  runbook?: CompiledRunbook;
 }
 
 let runtimeInstalled = false;
@@ -50,7 +52,7 @@ export async function withIncident<T>(
       namespace: env.namespace ?? 'default',
       searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map((name) => [name, KEYWORD])),
     });
-    return await runOn(env, world, unhurried(await shippedRunbook()), test, options);
+    return await runOn(env, world, options.runbook ?? unhurried(await shippedRunbook()), test, options);
   } finally {
     await env.teardown();
   }

@@ -5,8 +5,11 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type {
   ChatActivities,
+  EndpointActivities,
+  ExpressionActivities,
   KubernetesActivities,
   MeasurementActivities,
+  NotificationActivities,
   PagingActivities,
   RecordActivities,
   SampleActivities,
@@ -14,14 +17,21 @@ import type {
   TicketActivities,
   TrafficActivities,
 } from '../../activities/contract.ts';
+import { createExpressionActivities } from '../../activities/expressions/index.ts';
 import type { Breaker } from '../../domain/breaker.ts';
+import type { ActionItem } from '../../domain/incident.ts';
+import { deriveActionItems } from '../../domain/postmortem.ts';
 import type { RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
 import type { Verdict } from '../../domain/verification/types.ts';
+import { evaluateExpression } from '../../runbooks/expressions.ts';
 
 export type AllActivities = ChatActivities &
+  EndpointActivities &
+  ExpressionActivities &
   KubernetesActivities &
   MeasurementActivities &
+  NotificationActivities &
   PagingActivities &
   RecordActivities &
   SampleActivities &
@@ -102,24 +112,35 @@ export class World {
   comments: string[] = [];
   postmortems: boolean[] = [];
   recorded = new Map<number, string>();
+  /** What the last postmortem had. */
+  actionItems: ActionItem[] = [];
+  /** Measurements made. */
+  evaluations = 0;
+  notifications: Parameters<NotificationActivities['sendNotification']>[0][] = [];
+  calls: Parameters<EndpointActivities['callEndpoint']>[0][] = [];
+  /** What endpoints answer. */
+  answer: { status: number; body: unknown } = { status: 200, body: null };
 
   activities(signalTarget: SignalingActivities): AllActivities {
     const world = this;
     return {
       ...signalTarget,
-      async evaluate({ expressions }) {
-        const known = world.harmRate !== undefined;
+      async evaluate({ expressions, context, target, facts }) {
+        const nowMs = Date.now();
+        const { harmRate } = world;
+        const evidence = {
+          harmRate: {
+            ...(harmRate === undefined ? { reason: 'no data' } : { value: harmRate }),
+            promql: 'x',
+            atMs: nowMs,
+          },
+        };
+        const known = { ...context, metrics: evidence, nowMs, target: { ...target, ...facts } };
         const results = Object.fromEntries(
-          Object.entries(expressions).map(([name, text]) => [
-            name,
-            !known
-              ? ({ known: false, reason: 'no data' } as const)
-              : text.includes('SEV')
-                ? ({ known: true, value: (world.harmRate ?? 0) > 0.05 ? 'SEV1' : 'SEV2' } as const)
-                : ({ known: true, value: (world.harmRate ?? 0) > 0.05 } as const),
-          ]),
+          Object.entries(expressions).map(([name, text]) => [name, evaluateExpression(text, known)]),
         );
-        return { results, evidence: { harmRate: { value: world.harmRate, promql: 'x', atMs: Date.now() } } };
+        world.evaluations++;
+        return { results, evidence };
       },
       async readMeasurementClock() {
         return { nowMs: Date.now(), scrapeIntervalMs: 1_000 };
@@ -231,11 +252,21 @@ export class World {
         for (const entry of entries) world.recorded.set(entry.seq, entry.text);
         return { lastSeq: entries.at(-1)?.seq ?? 0 };
       },
-      async writePostmortem({ draft }) {
+      async writePostmortem({ view, draft, atMs }) {
         if (world.recordsProblem) throw ApplicationFailure.nonRetryable(world.recordsProblem, 'Unauthorized');
         world.postmortems.push(draft);
-        return { actionItems: [], sha256: 'x' };
+        world.actionItems = deriveActionItems(view, atMs);
+        return { actionItems: world.actionItems, sha256: 'x' };
       },
+      async sendNotification(notification) {
+        world.notifications.push(notification);
+        return { reference: `told-${world.notifications.length}` };
+      },
+      async callEndpoint(call) {
+        world.calls.push(call);
+        return world.answer;
+      },
+      ...createExpressionActivities(),
     };
   }
 }

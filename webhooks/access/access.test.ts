@@ -129,6 +129,21 @@ describe('permissions', () => {
     expect(may.map(({ id }) => id)).toEqual(expected);
   });
 
+  it('break-glass takes a group that is named for it, and nobody has it otherwise', () => {
+    const everybody = [alice, bob, carol, victor, gone];
+    expect(everybody.filter((person) => allowed(person, 'break-glass'))).toEqual([]);
+    const rules = { commander: ['commander'], breakGlass: ['ml-oncall'] };
+    const opened = createAccess(accessConfig({ rules }), {});
+    const may = everybody.filter((person) => opened.may(person, 'break-glass').allowed);
+    // Neither a commander by being one, nor who has left.
+    expect(may.map(({ id }) => id)).toEqual(['alice']);
+    expect(opened.may(bob, 'break-glass', { groups: ['commander'] })).toEqual({
+      allowed: false,
+      reason: 'bob is in no group that may approve alone (access.rules.breakGlass)',
+    });
+    expect(() => accessConfig({ rules: { breakGlass: ['*'] } })).toThrow(/name the groups/);
+  });
+
   it('goes by the access file, not by the groups that a caller claims', () => {
     const claimed: Person = { ...carol, groups: ['ml-oncall', 'commander'] };
     expect(access.may(claimed, 'override').allowed).toBe(false);
@@ -165,8 +180,9 @@ describe('the access version', () => {
       version({ people: promoted }),
       version({ people: revived }),
       version({ rules: { ...rules, commander: [] } }),
+      version({ rules: { ...rules, breakGlass: ['commander'] } }),
     ];
-    expect(new Set([access.accessVersion, ...versions]).size).toBe(4);
+    expect(new Set([access.accessVersion, ...versions]).size).toBe(5);
   });
 });
 

@@ -4,7 +4,10 @@ import type { FirebreakConfig } from '../../worker/config/schema.ts';
 
 export type AccessConfig = FirebreakConfig['access'];
 
-/** What somebody can want to do. Signed decisions are `approve` and `reject`; the rest are a workflow's updates. */
+/**
+ * What somebody can want to do. Signed decisions are `approve`, `reject` and `break-glass` (an approval that one person
+ * gives alone); the rest are a workflow's updates.
+ */
 export type AccessAction =
   | 'view'
   | 'acknowledge'
@@ -18,12 +21,13 @@ export type AccessAction =
   | 'override'
   | 'false-positive'
   | 'approve'
-  | 'reject';
+  | 'reject'
+  | 'break-glass';
 
 type Role = 'viewer' | 'responder' | 'commander';
 
 /** The least role for an action. Severity and commander are the responders' to set: recorded, and nothing in production moves. */
-const ROLE_OF: Record<Exclude<AccessAction, 'approve' | 'reject'>, Role> = {
+const ROLE_OF: Record<Exclude<AccessAction, 'approve' | 'reject' | 'break-glass'>, Role> = {
   view: 'viewer',
   acknowledge: 'responder',
   note: 'responder',
@@ -129,6 +133,12 @@ export function createAccess(
     return { allowed: true };
   };
 
+  /** By name only: `*` is refused in the configuration, and a runbook's groups give no such right. */
+  const mayBreakGlass = (person: Person): Permission =>
+    person.groups.some((group) => rules.breakGlass.includes(group))
+      ? { allowed: true }
+      : denied(`${person.id} is in no group that may approve alone (access.rules.breakGlass)`);
+
   const access: Access = {
     accessVersion: accessVersion(config),
     decisionTtlMs: config.decisionTtl,
@@ -168,6 +178,7 @@ export function createAccess(
       const known = activeById.get(person.id);
       if (known === undefined) return denied(`${person.id} is not active`);
       if (action === 'approve' || action === 'reject') return mayDecide(known, groups);
+      if (action === 'break-glass') return mayBreakGlass(known);
       const role = ROLE_OF[action];
       if (ROLES_WITH[role].some((having) => inGroups(known, rules[having]))) return { allowed: true };
       return denied(`${action} takes a ${role}, and ${known.id} is in no group of ${role}s`);
@@ -216,6 +227,7 @@ function accessVersion({ people, rules, decisionTtl }: AccessConfig): string {
       viewer: [...rules.viewer].sort(),
       responder: [...rules.responder].sort(),
       commander: [...rules.commander].sort(),
+      breakGlass: [...rules.breakGlass].sort(),
     },
     decisionTtl,
   });

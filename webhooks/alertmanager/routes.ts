@@ -22,7 +22,8 @@ const LOGGED_NAME_LENGTH = 128;
 export interface IntakeDeps {
   authenticate: Authenticate;
   gateway: IncidentGateway;
-  routeAlert: RouteAlert;
+  /** The routes of the moment, from one set of runbooks: taken once for each delivery. */
+  currentRoutes: () => RouteAlert;
   metrics: EdgeMetrics;
   logger: FastifyBaseLogger;
   capacity?: IntakeCapacity;
@@ -95,7 +96,10 @@ export async function alertmanagerRoutes(app: FastifyInstance, deps: IntakeDeps)
     const receivedAtMs = now();
     const stop = metrics.deliverySeconds.startTimer();
     const delivery = parseDelivery(request.body as Buffer);
-    const result = await deliver(delivery, receivedAtMs, deps);
+    const result = await deliver(delivery, receivedAtMs, {
+      gateway: deps.gateway,
+      routeAlert: deps.currentRoutes(),
+    });
     stop();
     count(metrics, result, delivery.truncatedAlerts);
     logDelivery(logger, request.id, result, delivery.truncatedAlerts);

@@ -326,6 +326,74 @@ describe('deciding', () => {
     expect(gateway.updates).toEqual([]);
   });
 
+  describe('alone, by break-glass', () => {
+    const id = 'inc-bbbbbbbbbbbb-00000001';
+    const reason = 'nobody else answers, harm goes on';
+    const body = { planHash: PLAN_HASH, breakGlass: true, reason };
+    const waiting = (change: Parameters<typeof approvalOf>[0] = {}) => {
+      const pendingApprovals = [approvalOf({ count: 2, groups: ['ml-oncall'], breakGlass: true, ...change })];
+      const view = viewOf({ incidentId: id, pendingApprovals });
+      gateway.views.set(view.workflowId, view);
+    };
+
+    it('signs it for five minutes, for who may, also outside the groups that are asked', async () => {
+      waiting();
+      const before = (await records.attempts(id)).length;
+      expect((await post('ben', 'approve', body, id)).statusCode).toBe(200);
+      const [update] = gateway.updates;
+      expect(update?.updateId).toMatch(/^break-glass-/);
+      const { signed } = (update?.argument ?? {}) as { signed: SignedDecision };
+      expect(signed.decision).toMatchObject({
+        decision: 'approve',
+        breakGlass: true,
+        person: 'ben',
+        reason,
+        expiresAtMs: NOW + 5 * 60_000,
+      });
+      expect(verifyDecision(signed, { 'edge-1': publicKeyPem }, NOW)).toEqual({ ok: true });
+      const { breakGlass: _taken, ...ordinary } = signed.decision;
+      expect(verifyDecision({ ...signed, decision: ordinary }, { 'edge-1': publicKeyPem }, NOW).ok).toBe(
+        false,
+      );
+      expect(await attemptsSince(before, id)).toMatchObject([
+        { person: 'ben', decision: 'break-glass', verdict: 'accepted', reason },
+      ]);
+    });
+
+    it('is open to who has approved as one of several, and is told as a duplicate the second time', async () => {
+      waiting({ approvedBy: ['ben'] });
+      expect((await post('ben', 'approve', body, id)).json()).toMatchObject({ duplicate: false });
+      const view = viewOf({ incidentId: id, pendingApprovals: [] });
+      gateway.views.set(view.workflowId, view);
+      expect((await post('ben', 'approve', body, id)).json()).toMatchObject({ duplicate: true });
+      expect(gateway.updates).toHaveLength(1);
+    });
+
+    it.each<[string, Who, object, Parameters<typeof approvalOf>[0], number, string, string]>([
+      ['by somebody without the right', 'mara', {}, {}, 403, 'forbidden', 'denied'],
+      ['where the runbook does not allow it', 'ben', {}, { breakGlass: false }, 403, 'forbidden', 'denied'],
+      ['without a reason', 'ben', { reason: undefined }, {}, 400, 'invalid_request', 'invalid'],
+      ['with a word for a reason', 'ben', { reason: 'urgent' }, {}, 400, 'invalid_request', 'invalid'],
+      ['of another plan', 'ben', { planHash: 'b'.repeat(64) }, {}, 409, 'plan_changed', 'invalid'],
+    ])('is refused and recorded %s', async (_what, who, change, pending, status, code, verdict) => {
+      waiting(pending);
+      const before = (await records.attempts(id)).length;
+      const response = await post(who, 'approve', { ...body, ...change }, id);
+      expect([response.statusCode, response.json().error.code]).toEqual([status, code]);
+      expect(gateway.updates).toEqual([]);
+      expect(await attemptsSince(before, id)).toMatchObject([
+        { person: who, decision: 'break-glass', verdict },
+      ]);
+    });
+
+    it('is for approving', async () => {
+      waiting({ groups: ['commander'] });
+      const response = await post('ben', 'reject', body, id);
+      expect(response.json().error).toMatchObject({ code: 'invalid_request' });
+      expect(gateway.updates).toEqual([]);
+    });
+  });
+
   it('tells why the incident refused it, and records that too', async () => {
     const before = (await records.attempts(INCIDENT_ID)).length;
     gateway.answer = () => {

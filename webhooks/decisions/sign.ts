@@ -61,6 +61,7 @@ function hasSigned({ decision, signature }: SignedDecision, pem: string): boolea
 /**
  * The id under which a decision is sent to the workflow: the same decision has the same id however often it is sent, and
  * Temporal answers the second with the first's result. Hashed: ids hold no personal data.
+ * @param decision what was decided; `break-glass` is an approval given alone, which may follow an ordinary one.
  * @param requestedAtMs when the approval was asked for; an approval asked for anew takes a fresh decision by the same person
  * on the same plan, which would otherwise be answered with the old one's result.
  */
@@ -68,7 +69,7 @@ export function updateIdOf(
   step: string,
   planHash: string,
   person: string,
-  decision: Decision['decision'],
+  decision: Decision['decision'] | 'break-glass',
   requestedAtMs?: number,
 ): string {
   const text = canonicalJson([step, planHash, person, decision, requestedAtMs ?? null]);

@@ -134,4 +134,5 @@ export const decisionBody = z.strictObject({
   step: stepId.optional(),
   planHash: z.string().regex(/^[0-9a-f]{64}$/, 'expected the hash of the plan: 64 hex digits'),
   reason: text.optional(),
+  breakGlass: z.boolean().optional(),
 });

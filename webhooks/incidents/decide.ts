@@ -12,6 +12,10 @@ import { sendUpdate } from './send.ts';
 
 /** Digits of a plan's hash that tell two plans of one incident apart for certain: 48 bits. */
 export const SHORTEST_PLAN_HASH = 12;
+/** An approval given alone is for now, not for the next quarter of an hour. */
+export const BREAK_GLASS_TTL_MS = 5 * 60_000;
+/** The reason is what the review has to go by: a word is none. */
+export const SHORTEST_BREAK_GLASS_REASON = 10;
 
 export interface DecideDeps {
   gateway: IncidentGateway;
@@ -38,6 +42,8 @@ export interface DecideInput {
    */
   planHash?: string | undefined;
   reason?: string | undefined;
+  /** Approve alone, where runbook and access file allow it. Needs the whole hash and a reason. */
+  breakGlass?: boolean | undefined;
 }
 
 export interface DecideResult {
@@ -56,9 +62,10 @@ export interface DecideResult {
  */
 export async function decide(deps: DecideDeps, input: DecideInput): Promise<DecideResult> {
   const { person, decision, via } = input;
+  const attempt = attemptOf(input);
   let attempted = { incident: input.incident.slice(0, 64), step: input.step, planHash: input.planHash };
   const record = (verdict: 'accepted' | 'denied' | 'duplicate' | 'invalid', reason: string | undefined) =>
-    deps.recordAttempt({ ...attempted, person: person.id, decision, via, verdict, reason });
+    deps.recordAttempt({ ...attempted, person: person.id, decision: attempt, via, verdict, reason });
   const refuse = async (verdict: 'denied' | 'invalid', error: EdgeError): Promise<never> => {
     await record(verdict, error.message);
     throw error;
@@ -70,7 +77,7 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
   const incidentId = view.incidentId;
   attempted = { ...attempted, incident: incidentId };
   const again = (step: string, planHash: string): DecideResult => ({
-    message: `${person.id} has already decided this: ${decision} for step ${step} was recorded before.`,
+    message: `${person.id} has already decided this: ${attempt} for step ${step} was recorded before.`,
     incidentId,
     step,
     planHash,
@@ -88,7 +95,7 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
   const { step, planHash } = waiting;
   attempted = { ...attempted, step };
 
-  const permission = deps.access.may(person, decision, { groups: waiting.groups });
+  const permission = deps.access.may(person, attempt, { groups: waiting.groups });
   if (!permission.allowed)
     return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
   if (!namesPlan(input, planHash)) {
@@ -98,13 +105,19 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
     );
   }
   attempted = { ...attempted, planHash };
-  if (decision === 'approve' && waiting.approvedBy.includes(person.id)) {
+  if (input.breakGlass === true) {
+    const problem = breakGlassProblem(input, waiting);
+    if (problem !== undefined) return refuse(problem.code === 'forbidden' ? 'denied' : 'invalid', problem);
+  } else if (decision === 'approve' && waiting.approvedBy.includes(person.id)) {
     await record('duplicate', 'approved before');
     return again(step, planHash);
   }
 
   await record('accepted', input.reason);
   const issuedAtMs = deps.now();
+  const ttlMs = input.breakGlass
+    ? Math.min(deps.access.decisionTtlMs, BREAK_GLASS_TTL_MS)
+    : deps.access.decisionTtlMs;
   const signed = deps.signer.sign({
     decision,
     incidentId,
@@ -113,8 +126,9 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
     person: person.id,
     groups: [...(deps.access.person(person.id)?.groups ?? person.groups)],
     ...(input.reason === undefined ? {} : { reason: input.reason }),
+    ...(input.breakGlass ? { breakGlass: true as const } : {}),
     issuedAtMs,
-    expiresAtMs: issuedAtMs + deps.access.decisionTtlMs,
+    expiresAtMs: issuedAtMs + ttlMs,
     accessVersion: deps.access.accessVersion,
     via,
   });
@@ -124,7 +138,7 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
       {
         workflowId: view.workflowId,
         name: (decision === 'approve' ? approveUpdate : rejectUpdate).name,
-        updateId: updateIdOf(step, planHash, person.id, decision, waiting.requestedAtMs),
+        updateId: updateIdOf(step, planHash, person.id, attempt, waiting.requestedAtMs),
         argument: { actor: { person: person.id, via }, signed },
       },
       deps.sendDeadlineMs === undefined ? {} : { deadlineMs: deps.sendDeadlineMs },
@@ -137,6 +151,35 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
     }
     throw error;
   }
+}
+
+/** What is tried, as it is recorded and asked of the access file: an approval given alone is another thing than one of several. */
+function attemptOf({ decision, breakGlass }: DecideInput): Decision['decision'] | 'break-glass' {
+  return decision === 'approve' && breakGlass === true ? 'break-glass' : decision;
+}
+
+/** Why nobody may approve this alone, whoever asks; undefined where one may. */
+function breakGlassProblem(input: DecideInput, waiting: PendingApproval): EdgeError | undefined {
+  if (input.decision !== 'approve') {
+    return new EdgeError('invalid_request', 'Break-glass is for approving: one rejection is enough anyway.', {
+      hint: 'Send the rejection without breakGlass.',
+    });
+  }
+  if (!waiting.breakGlass) {
+    return new EdgeError('forbidden', `The runbook allows no break-glass for step ${waiting.step}.`, {
+      hint: 'Ask the groups that the approval names; the runbook can allow it with approval.breakGlass.',
+    });
+  }
+  if (input.planHash !== waiting.planHash) {
+    return new EdgeError('invalid_request', 'Break-glass takes the whole hash of the plan.');
+  }
+  if ((input.reason ?? '').trim().length < SHORTEST_BREAK_GLASS_REASON) {
+    return new EdgeError(
+      'invalid_request',
+      `Break-glass needs a reason of at least ${SHORTEST_BREAK_GLASS_REASON} characters.`,
+    );
+  }
+  return undefined;
 }
 
 /** @throws EdgeError when it does not run, or when it cannot be known whether it runs. */
@@ -177,7 +220,7 @@ async function earlierDecision(
   const same = attempts.filter(
     (attempt) =>
       attempt.person === input.person.id &&
-      attempt.decision === input.decision &&
+      attempt.decision === attemptOf(input) &&
       attempt.planHash !== undefined &&
       namesPlan(input, attempt.planHash) &&
       (input.step === undefined || attempt.step === input.step),

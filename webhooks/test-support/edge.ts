@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { openRecords } from '../../activities/records/open.ts';
 import type { RecordsStore } from '../../activities/records/store.ts';
+import { fixedRunbooks } from '../../runbooks/live.ts';
 import { loadRunbooks } from '../../runbooks/load.ts';
 import { configSchema } from '../../worker/config/schema.ts';
 import { createAccess } from '../access/access.ts';
@@ -25,14 +26,14 @@ export const SLACK = {
   teamId: 'T0TEAM',
 };
 
-/** mara is on call, ben commands, vic only views. */
+/** mara is on call, ben commands and may approve alone, vic only views. */
 const ACCESS = configSchema.shape.access.parse({
   people: [
     { id: 'mara', name: 'Mara', groups: ['ml-oncall'], slackUserId: 'U0MARA' },
     { id: 'ben', name: 'Ben', groups: ['commander'], slackUserId: 'U0BEN' },
     { id: 'vic', name: 'Vic', groups: ['stakeholders'], slackUserId: 'U0VIC' },
   ],
-  rules: { viewer: ['*'], responder: ['ml-oncall'], commander: ['commander'] },
+  rules: { viewer: ['*'], responder: ['ml-oncall'], commander: ['commander'], breakGlass: ['commander'] },
 });
 
 /** The embedded database initialises itself once: seconds on an idle machine, more where tests run side by side. */
@@ -62,7 +63,7 @@ export async function createTestEdge(change: Partial<WebhooksDeps> & Pick<Webhoo
     server: { host: '127.0.0.1' },
     alertmanager: { bearerTokens: [ALERTMANAGER_TOKEN], basic: [] },
     clusters: { local: { namespaces: { models: { mode: 'approve' } } } },
-    runbooks,
+    runbooks: fixedRunbooks(runbooks),
     gateway,
     access: createAccess(
       ACCESS,

@@ -121,6 +121,22 @@ access:
     ]);
   });
 
+  it('reports a channel in Slack without the app, and times that would be too long or too short', () => {
+    const problems = problemsOf(`
+notifications:
+  ml: { type: slack, channel: C0123 }
+  own: { type: webhook, url: 'http://bot.example' }
+http:
+  gate: { url: 'http://gate.example', timeout: 2m }
+runbooks: { watchEvery: 10ms }
+`);
+    expect(problems).toEqual([
+      '3:3 notifications.ml: a channel in Slack needs the app that posts there: configure chat.slack',
+      '6:39 http.gate.timeout: at most 50s: a call is given up after a minute anyway',
+      '7:13 runbooks.watchEvery: at least 1s: every runbook file is read each time',
+    ]);
+  });
+
   it.each<[string, string, RegExp]>([
     ['broken YAML', 'server: { host: hunter2', /^1:24 : Flow map/],
     ['a key twice', 'log: {}\nlog: {}', /^2:1 : Map keys must be unique/],

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
-import { configSchema, type FirebreakConfig } from './schema.ts';
+import { configSchema, type FirebreakConfig, MAX_ENDPOINT_TIMEOUT_MS, MIN_WATCH_EVERY_MS } from './schema.ts';
 
 /** A configuration of a thousand people and clusters has a tenth of it; more is the wrong file. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -202,6 +202,20 @@ function contradictions(config: FirebreakConfig): Flat[] {
       }
     });
   }
+  for (const [name, { type }] of Object.entries(config.notifications)) {
+    if (type !== 'slack' || config.chat.slack !== undefined) continue;
+    const message = 'a channel in Slack needs the app that posts there: configure chat.slack';
+    found.push({ path: ['notifications', name], message });
+  }
+  for (const [name, endpoint] of Object.entries(config.http)) {
+    if (endpoint.timeout <= MAX_ENDPOINT_TIMEOUT_MS) continue;
+    const message = `at most ${MAX_ENDPOINT_TIMEOUT_MS / 1_000}s: a call is given up after a minute anyway`;
+    found.push({ path: ['http', name, 'timeout'], message });
+  }
+  if (config.runbooks.watchEvery < MIN_WATCH_EVERY_MS) {
+    const message = `at least ${MIN_WATCH_EVERY_MS / 1_000}s: every runbook file is read each time`;
+    found.push({ path: ['runbooks', 'watchEvery'], message });
+  }
   return found;
 }
 
@@ -218,12 +232,16 @@ function absolutePaths(config: FirebreakConfig, folder: string): FirebreakConfig
     clusters: Object.fromEntries(clusters) as FirebreakConfig['clusters'],
     runbooks: { ...config.runbooks, paths: config.runbooks.paths.map(absolute) },
   };
-  return mapStrings(whole, (text) =>
+  const made = mapStrings(whole, (text) =>
     text.startsWith('file:') ? `file:${absolute(text.slice(5))}` : text,
   ) as FirebreakConfig;
+  return { ...made, runbooks: whole.runbooks };
 }
 
-/** Only secret references can start with `file:`: every other string with a scheme is an http URL. */
+/**
+ * Only secret references can start with `file:`: every other string with a scheme is an http URL, but for the inputs of
+ * runbooks, which are any text and stay as they are.
+ */
 function mapStrings(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === 'string') return change(value);
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));

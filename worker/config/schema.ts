@@ -62,6 +62,48 @@ const sampleSource = z.strictObject({
   bearerToken: secretRef.optional(),
 });
 
+const slackChannelId = z
+  .string()
+  .regex(/^[CG][A-Z0-9]+$/, 'the id of the channel (C...), not its name: see "Copy link" in Slack');
+
+/** As runbooks name channels and endpoints. */
+const referenceName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'lower case letters, digits, dot, dash and underscore');
+
+const notificationChannel = z
+  .discriminatedUnion('type', [
+    z.strictObject({
+      type: z.literal('slack'),
+      channel: slackChannelId.describe('Id of the channel; the app of chat.slack posts there.'),
+    }),
+    z.strictObject({
+      type: z.literal('webhook'),
+      url: httpUrl.describe('Takes POSTs of JSON; see docs/integrating.md for the shape.'),
+      bearerToken: secretRef.optional(),
+    }),
+  ])
+  .describe('Where the step notify tells people without waking them.');
+
+/** Every runbook file is read at each look. */
+export const MIN_WATCH_EVERY_MS = 1_000;
+
+/** Workflows give an attempt 60 s. */
+export const MAX_ENDPOINT_TIMEOUT_MS = 50_000;
+
+const httpEndpoint = z
+  .strictObject({
+    url: httpUrl.describe('Base address; steps append a literal path to it. Redirects are not followed.'),
+    bearerToken: secretRef.optional(),
+    methods: z
+      .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']))
+      .min(1)
+      .default(['GET', 'POST'])
+      .describe('What steps may do there.'),
+    timeout: duration.default(10_000).describe('Of one call; at most 50s.'),
+  })
+  .describe('What the step http may call. Nothing else can be called.');
+
 const person = z.strictObject({
   id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'lower case letters, digits, dot, dash, underscore'),
   name: z.string().min(1),
@@ -116,6 +158,14 @@ export const configSchema = z.strictObject({
   runbooks: z
     .strictObject({
       paths: z.array(z.string()).default([]).describe('Files or folders; absent: the shipped library.'),
+      reload: z.boolean().default(true).describe('Take changed files while it runs; false: only on SIGHUP.'),
+      watchEvery: duration
+        .default(5_000)
+        .describe('How often to look for changed runbook files; at least 1s.'),
+      inputs: z
+        .record(z.string(), z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])))
+        .default({})
+        .describe('Values of inputs by runbook and input; they have the type of the default in the runbook.'),
     })
     .prefault({}),
   paging: z
@@ -136,10 +186,7 @@ export const configSchema = z.strictObject({
         .strictObject({
           botToken: secretRef,
           signingSecrets: z.array(secretRef).min(1),
-          channel: z
-            .string()
-            .regex(/^[CG][A-Z0-9]+$/, 'the id of the channel (C...), not its name: see "Copy link" in Slack')
-            .describe('Id of the channel in which incidents are shown.'),
+          channel: slackChannelId.describe('Id of the channel in which incidents are shown.'),
           apiUrl: httpUrl.optional().describe('Base URL of the Web API, ending in /api/.'),
           teamId: z.string().optional(),
         })
@@ -158,6 +205,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   samples: z.record(z.string(), sampleSource).default({}),
+  notifications: z.record(referenceName, notificationChannel).default({}),
+  http: z.record(referenceName, httpEndpoint).default({}),
   access: z
     .strictObject({
       people: z.array(person).default([]),
@@ -172,6 +221,12 @@ export const configSchema = z.strictObject({
             .default([])
             .describe('Groups that may acknowledge, note, retry, skip.'),
           commander: z.array(z.string()).default([]).describe('Groups that may abort, resolve, override.'),
+          breakGlass: z
+            .array(z.string().refine((group) => group !== '*', 'name the groups: * would be everybody'))
+            .default([])
+            .describe(
+              'Groups that may approve alone, with a reason, where the runbook allows break-glass; nobody unless named.',
+            ),
         })
         .prefault({}),
       decisionTtl: duration.default(900_000).describe('How long a signed decision may be acted on.'),

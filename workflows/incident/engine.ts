@@ -8,6 +8,12 @@ import { readFailure } from '../failure.ts';
 import type { IncidentServices } from './services.ts';
 import type { Incident, StepData } from './state.ts';
 
+/** Doing nothing that the next run could not go on with from state. */
+const REBUILDABLE: ReadonlySet<StepStatus | undefined> = new Set([
+  'watching',
+  'awaiting-approval',
+  'waiting',
+]);
 const SUCCEEDED: ReadonlySet<StepStatus> = new Set(['succeeded', 'would-have']);
 /** A plan that went stale is made anew and asked for again this often before a human decides what goes on. */
 const MAX_PLANS = 5;
@@ -56,10 +62,7 @@ export class Engine {
 
   /** No step is doing anything that could not be rebuilt from state. */
   get restartable(): boolean {
-    return [...this.active.keys()].every((id) => {
-      const status = this.incident.step(id)?.status;
-      return status === 'watching' || status === 'awaiting-approval';
-    });
+    return [...this.active.keys()].every((id) => REBUILDABLE.has(this.incident.step(id)?.status));
   }
 
   /** Waits are interrupted at once, activities under way included: the next run makes them again. */
@@ -123,7 +126,8 @@ export class Engine {
       );
       return;
     }
-    if (step.asked === undefined && !(await this.conditionsHold(plan, step))) return;
+    const decided = step.asked !== undefined || step.waitDeadlineMs !== undefined;
+    if (!decided && !(await this.conditionsHold(plan, step))) return;
     for (let made = 0; ; made++) {
       const prepared = await this.prepare(plan, step);
       if (plan.mutates && (await this.services.modeOfTarget()) === 'observe') {
@@ -154,6 +158,10 @@ export class Engine {
         this.incident.end(step, 'succeeded', this.services.nowMs());
         return;
       } catch (error) {
+        if (step.preapproved && readStepFailure(error).type === 'Unauthorized') {
+          this.askPeopleInstead(plan, step, readStepFailure(error).message);
+          continue;
+        }
         // Drift: what was approved is not what would be done. The approval is void; a fresh plan is asked for.
         const stale =
           plan.approval !== undefined &&
@@ -260,7 +268,7 @@ export class Engine {
   private async preapproves(plan: StepPlan, step: StepData, spec: ApprovalSpec): Promise<boolean> {
     if (step.preapproved) return true;
     const condition = spec.preapprovedWhen;
-    if (condition === undefined || step.asked !== undefined) return false;
+    if (condition === undefined || step.asked !== undefined || step.preapproved === false) return false;
     if ((await this.services.modeOfTarget()) !== 'auto') return false;
     const { data, input } = this.incident;
     if (plan.uses === 'rollback' && (data.breaker?.state ?? 'closed') !== 'closed') return false;
@@ -279,6 +287,17 @@ export class Engine {
       { planHash: step.prepared?.planHash, runbookHash: input.runbook.hash },
     );
     return true;
+  }
+
+  /** What has to believe the runbook's approval did not: nothing was changed, and people decide on the same plan. */
+  private askPeopleInstead(plan: StepPlan, step: StepData, why: string): void {
+    step.preapproved = false;
+    delete this.incident.data.milestones.approved;
+    this.incident.record(
+      'decision',
+      `The pre-approval of ${plan.id} does not count: ${why}`,
+      this.services.nowMs(),
+    );
   }
 
   private async askPeople(plan: StepPlan, step: StepData, spec: ApprovalSpec): Promise<Approval> {

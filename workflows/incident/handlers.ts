@@ -69,7 +69,9 @@ function mustMatchPending(
     refuse('the decision is about another plan: look at the one that waits now');
   }
   if (step.rejection) refuse(`step ${decision.step} was rejected already`);
-  if (step.approvals.some((other) => other.decision.person === decision.person)) {
+  const before = step.approvals.filter((other) => other.decision.person === decision.person);
+  // One of several may go on to approve alone, when nobody else answers.
+  if (before.some((other) => !decision.breakGlass || other.decision.breakGlass)) {
     refuse(`${decision.person} has approved this plan already`);
   }
   if (decision.breakGlass) {
@@ -203,7 +205,7 @@ export function registerHandlers(
         if (!['failed', 'rejected', 'skipped', 'succeeded'].includes(status))
           refuse(`step ${step} is ${status}: only ended steps are retried`);
         const busy = [...incident.dependentsOf(step)].find((id) =>
-          ['running', 'awaiting-approval'].includes(incident.step(id)?.status ?? ''),
+          ['running', 'waiting', 'awaiting-approval'].includes(incident.step(id)?.status ?? ''),
         );
         if (busy !== undefined)
           refuse(`step ${busy} follows it and is under way: wait for it, or skip it first`);
@@ -226,7 +228,7 @@ export function registerHandlers(
         mustBeText(reason);
         const status = incident.step(step)?.status;
         if (status === undefined) refuse(`there is no step ${step}`);
-        if (!['pending', 'watching', 'awaiting-approval', 'failed'].includes(status))
+        if (!['pending', 'watching', 'waiting', 'awaiting-approval', 'failed'].includes(status))
           refuse(`step ${step} is ${status}`);
       },
     },

@@ -92,6 +92,8 @@ export class IncidentServices {
 
   /** The mode by which mutations are decided; without a target nothing is ever mutated. */
   async modeOfTarget(): Promise<Mode> {
+    // A runbook without a target has no workload whose mode could be read: it stays as the incident was opened.
+    if (this.incident.input.runbook.target === undefined) return this.incident.mode;
     const facts = await this.facts();
     if (!facts.exists)
       throw new StepFailure('NotFound', `${targetKey(this.target())} does not exist in the cluster`);
@@ -338,6 +340,12 @@ export class IncidentServices {
       },
       round: data.round,
       outputsOf: (id) => incident.step(id)?.outputs,
+      waitDeadline(forMs) {
+        step.waitDeadlineMs ??= services.nowMs() + forMs;
+        step.status = 'waiting';
+        incident.touch();
+        return step.waitDeadlineMs;
+      },
       async stepEnded(id) {
         await condition(() => ENDED_STEP.has(incident.step(id)?.status ?? 'skipped'));
         return incident.step(id)?.status ?? 'skipped';

@@ -41,9 +41,11 @@ export interface StepData extends StepState {
   prepared?: Prepared;
   asked?: { requestedAtMs: number; expiresAtMs: number };
   approvals: SignedDecision[];
-  /** The runbook's version approved it. */
+  /** The runbook's version approved it; false: it would have, and was not believed, so people are asked. */
   preapproved?: boolean;
   rejection?: SignedDecision;
+  /** When a wait of the step ends: it is made once, so that a new run goes on waiting for the same moment. */
+  waitDeadlineMs?: number;
   /** Chosen by a person when retrying. */
   chosenRevision?: number;
   /** How often it was started: part of the ids of its commands, since a retry is meant to act again. */
@@ -373,6 +375,7 @@ export class Incident {
       asked: undefined,
       preapproved: undefined,
       rejection: undefined,
+      waitDeadlineMs: undefined,
       chosenRevision,
     });
   }

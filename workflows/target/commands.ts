@@ -10,6 +10,7 @@ import type { FailureType } from '../../domain/failure.ts';
 import { targetKey } from '../../domain/target.ts';
 import type { TargetAction, TargetCommand, TargetResult } from '../../domain/target-command.ts';
 import { clusterActivities, clusterMutations } from '../activities.ts';
+import { readFailure } from '../failure.ts';
 import { ROLLBACK_WORKFLOW } from '../messages.ts';
 import type { RollbackInput, RollbackOutput, rollback } from '../rollback/workflow.ts';
 import type { TargetState } from './state.ts';
@@ -21,6 +22,9 @@ export class CommandRefused extends Error {
     this.type = type;
   }
 }
+
+/** How a rollback fails that was refused before anything was changed. */
+const NOTHING_PATCHED: ReadonlySet<FailureType> = new Set(['Unauthorized', 'PreconditionFailed', 'Refused']);
 
 type ActionOf<K extends TargetAction['kind']> = Extract<TargetAction, { kind: K }>;
 
@@ -245,7 +249,7 @@ async function rollBack(
       `revision ${plan.to.revision} is known bad by now (${bad.reason}): plan again`,
     );
   }
-  const done = await runRollback({
+  const input: RollbackInput = {
     plan,
     incidentId: command.incidentId,
     step: action.step,
@@ -253,7 +257,8 @@ async function rollBack(
     preapproved: action.preapproved,
     commandId: command.id,
     rolloutTimeoutMs: action.rolloutTimeoutMs,
-  });
+  };
+  const done = action.preapproved ? await runAutomatically(state, input) : await runRollback(input);
   if (plan.from.templateHash !== plan.to.templateHash) {
     state.data.ledger[plan.from.templateHash] = {
       verdict: 'known-bad',
@@ -269,6 +274,26 @@ async function rollBack(
     rollout: done.rollout,
     atMs: done.atMs,
   };
+}
+
+/** A rollback that nobody was asked about: one a day. The next is refused as lacking people, so that they are asked. */
+async function runAutomatically(state: TargetState, input: RollbackInput): Promise<RollbackOutput> {
+  const nextAtMs = state.nextAutomaticRollbackAtMs(Date.now());
+  if (nextAtMs !== undefined) {
+    throw new CommandRefused(
+      'Unauthorized',
+      `${targetKey(state.data.target)} was rolled back without people already: the next time is ${new Date(nextAtMs).toISOString()} at the earliest, until then people are needed`,
+    );
+  }
+  const before = state.data.automaticRollbackAtMs;
+  state.data.automaticRollbackAtMs = Date.now();
+  try {
+    return await runRollback(input);
+  } catch (error) {
+    // Refused before the patch: none was made.
+    if (NOTHING_PATCHED.has(readFailure(error).type)) state.data.automaticRollbackAtMs = before;
+    throw error;
+  }
 }
 
 /**

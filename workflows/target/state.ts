@@ -1,5 +1,6 @@
 import type { Ledger } from '../../activities/contract.ts';
 import type { Breaker } from '../../domain/breaker.ts';
+import { AUTOMATIC_ROLLBACK_EVERY_MS } from '../../domain/rollback-plan.ts';
 import type { Target } from '../../domain/target.ts';
 import { laneOf, type TargetCommand, type TargetReply } from '../../domain/target-command.ts';
 
@@ -23,6 +24,8 @@ export interface TargetData {
   projectedBy: string;
   /** A person's override, with its end; nobody but people and the end of their override changes the breaker meanwhile. */
   override?: { force: 'open' | 'closed'; person: string; reason: string; untilMs: number };
+  /** When a runbook's version last approved a rollback that may have been made. */
+  automaticRollbackAtMs?: number;
   /** How often something else changed the projection back. */
   reverted: number;
 }
@@ -89,6 +92,14 @@ export class TargetState {
 
   hold(command: TargetCommand, nowMs: number): void {
     this.data.holders[command.incidentId] ??= { replyTo: command.replyTo, sinceMs: nowMs };
+  }
+
+  /** When the next rollback may be made without people; undefined: now. */
+  nextAutomaticRollbackAtMs(nowMs: number): number | undefined {
+    const { automaticRollbackAtMs } = this.data;
+    if (automaticRollbackAtMs === undefined) return undefined;
+    const nextAtMs = automaticRollbackAtMs + AUTOMATIC_ROLLBACK_EVERY_MS;
+    return nextAtMs > nowMs ? nextAtMs : undefined;
   }
 
   get idle(): boolean {

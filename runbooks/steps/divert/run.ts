@@ -1,10 +1,21 @@
-import { StepFailure, type StepRunner } from '../context.ts';
+import { truncate } from '../../../domain/plain-text.ts';
+import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
 import type { DivertInput } from './definition.ts';
 
 /** How long the effect in traffic is looked for before the diversion counts as "written, not seen". */
 const MEASURE_CONTAINMENT_FOR_MS = 60_000;
 /** Up to this share of the earlier traffic may still be seen when a diversion counts as contained: scrapes overlap. */
 const CONTAINED_SHARE = 0.01;
+
+/** Longest condition that is repeated in the breaker's reason, which gateways and people read. */
+const MAX_CONDITION_LENGTH = 200;
+
+function reasonOf({ incidentId, step }: StepContext): string {
+  const condition = step.whenever ?? step.when;
+  return condition === undefined
+    ? `incident ${incidentId}`
+    : `incident ${incidentId}: ${truncate(condition, MAX_CONDITION_LENGTH)}`;
+}
 
 /** Opens the breaker: all traffic to the fallback, or none where the runbook says block. Contained means measured. */
 export const run: StepRunner = {
@@ -13,7 +24,7 @@ export const run: StepRunner = {
     const result = await context.command({
       kind: 'divert',
       fallback: input.to === 'block' ? undefined : input.to,
-      reason: `incident ${context.incidentId}: harm rate above the runbook's limit`,
+      reason: reasonOf(context),
     });
     if (result.kind !== 'breaker')
       throw new StepFailure('InvalidInput', `the target answered ${result.kind} to a diversion`);

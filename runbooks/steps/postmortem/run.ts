@@ -1,3 +1,4 @@
+import { withTasks } from '../../../domain/postmortem/action-items.ts';
 import type { StepRunner } from '../context.ts';
 
 /** Drafts the postmortem and its action items; it is written anew when the incident is resolved. */
@@ -8,7 +9,8 @@ export const run: StepRunner = {
       draft: true,
       atMs: context.nowMs(),
     });
-    context.keep({ actionItems: written.actionItems });
+    // A task that a step made meanwhile is not in what was written: the next postmortem has it.
+    context.keep({ actionItems: withTasks(written.actionItems, context.view().actionItems) });
     context.record('evidence', `Drafted the postmortem with ${written.actionItems.length} action items`, {
       sha256: written.sha256,
     });

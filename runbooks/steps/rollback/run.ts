@@ -1,6 +1,7 @@
-import type { RevisionSummary, RollbackPlan, RollbackTo } from '../../../domain/rollback-plan.ts';
+import type { NoRollback, RevisionSummary, RollbackPlan, RollbackTo } from '../../../domain/rollback-plan.ts';
 import { type Prepared, type StepContext, StepFailure, type StepRunner } from '../context.ts';
 import type { RollbackInput } from './definition.ts';
+import { rollbackRequest } from './request.ts';
 
 function imagesOf(revision: RevisionSummary): string {
   return revision.images.join(', ');
@@ -10,35 +11,26 @@ function summaryOf(plan: RollbackPlan): string {
   return `Roll ${plan.target.kind} ${plan.target.namespace}/${plan.target.name} back from revision ${plan.from.revision} (${imagesOf(plan.from)}) to revision ${plan.to.revision} (${imagesOf(plan.to)})`;
 }
 
-async function prepare(context: StepContext): Promise<Prepared> {
-  const input = context.step.with as RollbackInput;
-  const to: RollbackTo =
-    context.chosenRevision === undefined ? input.to : { revision: context.chosenRevision };
-  const answer = await context.command({
-    kind: 'plan-rollback',
-    to,
-    approval: {
-      from: context.step.approval?.from ?? [],
-      count: Math.max(1, context.step.approval?.count ?? 1),
-      ...(context.step.approval?.breakGlass ? { breakGlass: true } : {}),
-    },
-    gitops: context.runbook.gitops,
-    served: {
-      forMs: input.servedForMs,
-      minClassified: input.minClassified,
-      harmRateBelow: input.harmRateBelow,
-      metrics: context.runbook.metrics,
-    },
-  });
-  if (answer.kind === 'no-plan') {
-    const choices = answer.none.candidates
-      .map((candidate) => `${candidate.revision} (${imagesOf(candidate)})`)
-      .join(', ');
-    throw new StepFailure(
+/** No plan: what people can do instead. The change to revert in Git goes to the timeline, for whoever does it. */
+function refusalOf(context: StepContext, { reason, revert, candidates }: NoRollback): StepFailure {
+  if (revert !== undefined) {
+    context.record('evidence', 'Prepared the change to revert in Git', { step: context.step.id, revert });
+    return new StepFailure(
       'Refused',
-      `No rollback was planned: ${answer.none.reason}.${choices ? ` Choose one of the revisions ${choices} by retrying the step with it.` : ''}`,
+      `No rollback was planned: ${reason}. Revert it in Git: see the prepared change on the timeline. Then retry the step with the revision that Git has brought back, so that recovery is proved`,
     );
   }
+  const choices = candidates.map((candidate) => `${candidate.revision} (${imagesOf(candidate)})`).join(', ');
+  const choose = choices ? ` Choose one of the revisions ${choices} by retrying the step with it.` : '';
+  return new StepFailure('Refused', `No rollback was planned: ${reason}.${choose}`);
+}
+
+async function prepare(context: StepContext): Promise<Prepared> {
+  const request = rollbackRequest(context.runbook, context.step);
+  const to: RollbackTo =
+    context.chosenRevision === undefined ? request.to : { revision: context.chosenRevision };
+  const answer = await context.command({ kind: 'plan-rollback', ...request, to });
+  if (answer.kind === 'no-plan') throw refusalOf(context, answer.none);
   if (answer.kind !== 'plan')
     throw new StepFailure('InvalidInput', `the target answered ${answer.kind} to a plan`);
   const { plan } = answer;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { writeDuration } from '../../../domain/duration.ts';
+import { parseDurationMs, writeDuration } from '../../../domain/duration.ts';
 import { JUDGE_DEFAULTS } from '../../../domain/verification/judge.ts';
-import { defineStep, MINUTE_MS, textsAt } from '../define.ts';
+import { defineStep, MINUTE_MS, SECOND_MS, type StepProblem, textsAt } from '../define.ts';
 import { duration, durationOrZero, expression, rate, share } from '../fields.ts';
 
 /** Long verifications get wider blocks: there are never more than this many (domain/verification). */
@@ -10,6 +10,8 @@ const MAX_BLOCKS = 120;
 const MIN_CONFIDENCE = 0.5;
 const MAX_CONFIDENCE = 0.9999;
 const MAX_GUARDS = 20;
+const DEFAULT_TIMEOUT_MS = 30 * MINUTE_MS;
+const DEFAULT_POLL_MS = 15 * SECOND_MS;
 
 /** Lets a share of traffic back and proves on it that the harm rate is below a threshold. */
 export const verifyInput = z
@@ -27,7 +29,7 @@ export const verifyInput = z
       .default(JUDGE_DEFAULTS.confidence)
       .describe('1 - alpha of the sequential test.'),
     minExposure: z.int().min(1).default(JUDGE_DEFAULTS.minExposure).describe('Classified outputs at least.'),
-    timeout: duration.default(1_800_000).describe('Then the evidence is insufficient; default 30m.'),
+    timeout: duration.default(DEFAULT_TIMEOUT_MS).describe('Then the evidence is insufficient; default 30m.'),
     minBlocks: z
       .int()
       .min(1)
@@ -50,7 +52,7 @@ export const verifyInput = z
     classifierLag: durationOrZero
       .default(30_000)
       .describe('Outputs are classified this long after; default 30s.'),
-    pollEvery: duration.default(15_000).describe('How often the counters are read; default 15s.'),
+    pollEvery: duration.default(DEFAULT_POLL_MS).describe('How often the counters are read; default 15s.'),
     designEffect: z
       .union([z.number().min(1), z.literal('estimate')], {
         error: 'write estimate, or a number of at least 1',
@@ -63,14 +65,6 @@ export const verifyInput = z
       .default(JUDGE_DEFAULTS.allowRequestsAsDenominator)
       .describe('Divide by requests where no classified series exists.'),
   })
-  .refine((input) => input.pollEvery <= input.timeout, {
-    path: ['pollEvery'],
-    error: 'pollEvery is longer than timeout: nothing would be measured',
-  })
-  .refine((input) => input.minDuration <= input.timeout, {
-    path: ['minDuration'],
-    error: 'minDuration is longer than timeout: nothing could be proved',
-  })
   .transform(({ timeout, minDuration, maxSampleAge, classifierLag, pollEvery, ...rest }) => ({
     ...rest,
     timeoutMs: timeout,
@@ -79,6 +73,20 @@ export const verifyInput = z
     classifierLagMs: classifierLag,
     pollEveryMs: pollEvery,
   }));
+
+/** As far as they can be read: what is no duration is told by the schema. */
+function durationsOf(input: Record<string, unknown>) {
+  const read = (field: string, preset: number) => {
+    const text = input[field];
+    if (text === undefined) return preset;
+    return typeof text === 'string' ? parseDurationMs(text) : undefined;
+  };
+  return {
+    timeoutMs: read('timeout', DEFAULT_TIMEOUT_MS),
+    pollEveryMs: read('pollEvery', DEFAULT_POLL_MS),
+    minDurationMs: read('minDuration', JUDGE_DEFAULTS.minDurationMs),
+  };
+}
 
 export type VerifyInput = z.output<typeof verifyInput>;
 
@@ -99,5 +107,37 @@ export const definition = defineStep({
   innerWaitMs: ({ timeoutMs }) => timeoutMs,
   describe: ({ share, harmRateBelow, confidence, timeoutMs }) =>
     `gives the target ${share * 100}% of its traffic and proves, within ${writeDuration(timeoutMs)}, that less than ${harmRateBelow * 100}% of its outputs are harmful (confidence ${confidence * 100}%)`,
+  rules: {
+    'verify/poll-every': {
+      severity: 'error',
+      asks: 'A verify looks at the counters at least once before its timeout.',
+      why: 'With pollEvery longer than timeout nothing would be measured.',
+      mend: 'Make pollEvery shorter, or timeout longer.',
+    },
+    'verify/min-duration': {
+      severity: 'error',
+      asks: 'A verify can measure for minDuration before its timeout.',
+      why: 'With minDuration longer than timeout nothing could be proved.',
+      mend: 'Make minDuration shorter, or timeout longer.',
+    },
+  },
+  check: (step) => {
+    const {
+      timeoutMs = Number.POSITIVE_INFINITY,
+      pollEveryMs = 0,
+      minDurationMs = 0,
+    } = durationsOf(step.with);
+    const limit = writeDuration(Number.isFinite(timeoutMs) ? timeoutMs : 0);
+    const found: StepProblem[] = [];
+    if (pollEveryMs > timeoutMs) {
+      const message = `longer than the timeout (${limit}): nothing would be measured`;
+      found.push({ rule: 'verify/poll-every', path: ['with', 'pollEvery'], message });
+    }
+    if (minDurationMs > timeoutMs) {
+      const message = `longer than the timeout (${limit}): nothing could be proved`;
+      found.push({ rule: 'verify/min-duration', path: ['with', 'minDuration'], message });
+    }
+    return found;
+  },
   expressions: (input) => textsAt(input, 'guards').map(({ path, text }) => ({ path, text, wanted: 'bool' })),
 });

@@ -1,0 +1,43 @@
+import type {
+  ChatActivities,
+  EndpointActivities,
+  ExpressionActivities,
+  KubernetesActivities,
+  MeasurementActivities,
+  NotificationActivities,
+  PagingActivities,
+  RecordActivities,
+  SampleActivities,
+  SignalingActivities,
+  TicketActivities,
+  TrafficActivities,
+} from '../../activities/contract.ts';
+
+type EveryActivity = ChatActivities &
+  EndpointActivities &
+  ExpressionActivities &
+  KubernetesActivities &
+  MeasurementActivities &
+  NotificationActivities &
+  PagingActivities &
+  RecordActivities &
+  SampleActivities &
+  SignalingActivities &
+  TicketActivities &
+  TrafficActivities;
+
+/** Activities that answer at once; the others are made with how long they take. */
+export type AllActivities = Omit<
+  EveryActivity,
+  'evaluate' | 'judgeRecovery' | 'awaitDiverted' | 'awaitRollout'
+>;
+
+export type ActivityInput<Name extends keyof EveryActivity> = Parameters<EveryActivity[Name]>[0];
+
+/** @param away why the vendor cannot be asked, for activities that answer all the same. */
+export type SimulatedActivity = (
+  input: never,
+  away: string | undefined,
+) => Promise<{ result: unknown; tookMs: number }>;
+
+export type ActivitiesByName = Record<string, SimulatedActivity>;

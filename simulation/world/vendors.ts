@@ -1,0 +1,74 @@
+import type { ApplicationFailure } from '@temporalio/common';
+import { fail } from '../../activities/failure.ts';
+import type { Vendor, VendorTrouble } from '../scenario/schema.ts';
+
+/** A refused connection or an error page takes about this long. */
+const FAILS_AFTER_MS = 1_000;
+/** Slow enough to be noticed, and beyond the timeout of quick calls. */
+const SLOW_MS = 30_000;
+
+/** Which vendor answers an activity; those that are not here never fail. */
+export const VENDOR_OF: Readonly<Record<string, Vendor>> = {
+  readTarget: 'cluster',
+  takeSnapshot: 'cluster',
+  listChanges: 'cluster',
+  planRollback: 'cluster',
+  applyRollback: 'cluster',
+  awaitRollout: 'cluster',
+  checkFallback: 'cluster',
+  projectBreaker: 'cluster',
+  readBreaker: 'cluster',
+  evaluate: 'prometheus',
+  readMeasurementClock: 'prometheus',
+  judgeRecovery: 'prometheus',
+  awaitDiverted: 'prometheus',
+  sendPage: 'pager',
+  updatePage: 'pager',
+  openTicket: 'tickets',
+  commentTicket: 'tickets',
+  collectSamples: 'samples',
+  publishIncident: 'chat',
+  openRecord: 'records',
+  appendRecord: 'records',
+  writePostmortem: 'records',
+  sendNotification: 'notifications',
+  callEndpoint: 'endpoints',
+};
+
+/** Measurements never throw where Prometheus is away: what cannot be measured is unknown, as in the real activities. */
+export const NEVER_THROWS: ReadonlySet<string> = new Set(['evaluate', 'judgeRecovery', 'awaitDiverted']);
+
+/** What the activity asks for by name: a role, a channel, an endpoint, a source. */
+export function subjectOf(input: unknown): string | undefined {
+  const { role, channel, endpoint, source } = (input ?? {}) as Record<string, unknown>;
+  const subject = role ?? channel ?? endpoint ?? source;
+  return typeof subject === 'string' ? subject : undefined;
+}
+
+/** The trouble that a call runs into, times being from the start; undefined: none. */
+export function troubleOf(
+  troubles: readonly VendorTrouble[],
+  vendor: Vendor | undefined,
+  subject: string | undefined,
+  sinceStartMs: number,
+): VendorTrouble | undefined {
+  return troubles.find(
+    (trouble) =>
+      trouble.vendor === vendor &&
+      sinceStartMs >= trouble.from &&
+      (trouble.until === undefined || sinceStartMs < trouble.until) &&
+      (trouble.for === undefined || (subject !== undefined && trouble.for.includes(subject))),
+  );
+}
+
+/** How long a call takes that runs into trouble. */
+export function takesMs(trouble: VendorTrouble): number {
+  return trouble.takes ?? (trouble.fails === 'slow' ? SLOW_MS : FAILS_AFTER_MS);
+}
+
+/** As the real adapters say it. */
+export function failureOf(trouble: VendorTrouble): ApplicationFailure {
+  return trouble.fails === 'refused'
+    ? fail('Unauthorized', `${trouble.vendor}: the credentials were refused (401)`)
+    : fail('Unavailable', `${trouble.vendor}: no answer`);
+}

@@ -15,6 +15,7 @@ spec:
   metrics:
     harmful: { counter: ai_harmful_outputs_total, labels: { namespace: target.namespace } }
     classified: { counter: ai_outputs_classified_total, labels: { namespace: target.namespace } }
+    requests: { counter: ai_requests_total, labels: { namespace: target.namespace } }
     harmRate: { ratio: [harmful, classified], window: 5m }
     p99: { promql: 'histogram_quantile(0.99, x{deployment=$d})', bind: { d: target.name } }
   severity: 'metrics.harmRate > 0.05 ? "SEV1" : "SEV2"'
@@ -292,7 +293,7 @@ describe('compileRunbook', () => {
     [
       'an anchor and its alias',
       'labels: { namespace: target.namespace } }\n    classified',
-      'labels: &l { namespace: target.namespace } }\n    requests: { counter: c_total, labels: *l }\n    classified',
+      'labels: &l { namespace: target.namespace } }\n    traffic: { counter: c_total, labels: *l }\n    classified',
     ],
     [
       'a dollar in a regular expression and in a comment',
@@ -326,7 +327,7 @@ describe('compileRunbook', () => {
     '  metrics:\n',
     '  inputs: { fallback: { default: llm-a }, limit: { default: 0.05 } }\n  metrics:\n',
   )
-    .replace('to: fallback', "to: '${{ inputs.fallback }}'")
+    .replace('to: fallback', `to: '\${{ inputs.fallback }}'`)
     .replace('metrics.p99 < 2.0', 'metrics.p99 < inputs.limit');
   const divertTo = (inputs: Record<string, string | number | boolean>) => {
     const result = compileRunbook('x.yaml', WITH_INPUT, { inputs: { test: inputs } });
@@ -347,7 +348,7 @@ describe('compileRunbook', () => {
     expect(rulesFor({ fallback: 'LLM B' })).toEqual(['inputs/wrong-value']);
     expect(rulesFor({ falback: 'llm-b' })).toEqual(['inputs/unknown']);
     // What is put in is never read again: it would be filled in when the step runs.
-    expect(rulesFor({ fallback: 'llm-${{ target.name }}' })).toEqual(['inputs/wrong-value']);
+    expect(rulesFor({ fallback: `llm-\${{ target.name }}` })).toEqual(['inputs/wrong-value']);
   });
 
   it('tells names that a shipped runbook cannot know as warnings', () => {

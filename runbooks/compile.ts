@@ -14,9 +14,9 @@ import { boundExpression, checkMetrics } from './checks/metrics.ts';
 import { checkSafety } from './checks/safety.ts';
 import { checkSteps } from './checks/steps.ts';
 import { checkTarget } from './checks/target.ts';
-import { type Check, type RunbookView, recordOf, type StepView, viewOf } from './checks/view.ts';
+import { type RunbookView, recordOf, type StepView, viewOf } from './checks/view.ts';
 import type { Installation } from './installation.ts';
-import { hasErrors, type Problem } from './rules.ts';
+import { hasErrors, type Problem } from './problem.ts';
 import { API_VERSION, type metricSchema, runbookSchema, type stepSchema } from './schema.ts';
 import { parsePart } from './schema-problems.ts';
 import { TIMEOUT_ROOM_MS } from './steps/define.ts';
@@ -41,6 +41,8 @@ export interface CompileOptions {
    */
   shipped?: boolean | undefined;
 }
+
+type Check = (view: RunbookView, source: YamlSource) => Problem[];
 
 const CHECKS: readonly Check[] = [
   checkMatch,

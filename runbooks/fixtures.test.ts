@@ -8,8 +8,9 @@ import { loadConfig } from '../worker/config/load.ts';
 import { compileRunbook } from './compile.ts';
 import { runbookJsonSchema } from './json-schema.ts';
 import { LIBRARY_PATH } from './load.ts';
+import type { Problem } from './problem.ts';
 import { formatProblems } from './report.ts';
-import { type Problem, RULES } from './rules.ts';
+import { RULES } from './rules.ts';
 import { YamlSource } from './yaml-source.ts';
 
 /**

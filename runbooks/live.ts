@@ -14,9 +14,9 @@
 import type { CompiledRunbook } from '../domain/runbook.ts';
 import { changesBetween, type RunbookChange, type RunbookSet, runbookSet } from './live-set.ts';
 import { compileRunbooks, type LoadOptions, readRunbooks } from './load.ts';
+import type { Problem } from './problem.ts';
 import { fileProblem } from './read-file.ts';
 import { formatProblems } from './report.ts';
-import type { Problem } from './rules.ts';
 
 /**
  * Between two looks that have to agree. An editor writes a file within milliseconds, `cp` or `git pull` a folder within a

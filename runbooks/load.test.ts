@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LIBRARY_PATH, loadRunbooks } from './load.ts';
+import { compileRunbooks, LIBRARY_PATH, loadRunbooks, readRunbooks } from './load.ts';
 import { formatProblems, githubAnnotations } from './report.ts';
 
 let folder: string;
@@ -164,6 +164,34 @@ describe('githubAnnotations', () => {
       '::error file=a%2Cb%3Ac.yaml,line=3,col=5,endColumn=9,title=cel/syntax::50%25 is%0D%0Awrong: no, really\n' +
         '::warning file=a%2Cb%3Ac.yaml,line=3,col=5,endColumn=9,title=cel/syntax::50%25 is%0D%0Awrong: no, really',
     );
+  });
+});
+
+describe('readRunbooks', () => {
+  it('keeps what is compiled, whatever becomes of the files meanwhile', async () => {
+    await writeFile(join(folder, 'a.yaml'), named('a'));
+    const sources = await readRunbooks([folder]);
+    await rm(folder, { recursive: true });
+    const { ok, runbooks } = await compileRunbooks(sources);
+    expect(ok).toBe(true);
+    expect(runbooks.map((runbook) => runbook.name)).toEqual(['a', 'default']);
+  });
+
+  it('has the same hash for the same files only: names, contents and what cannot be read count', async () => {
+    const hashes: string[] = [];
+    const look = async () => hashes.push((await readRunbooks([folder])).hash);
+    await writeFile(join(folder, 'a.yaml'), named('a'));
+    await look();
+    await writeFile(join(folder, 'notes.md'), 'no runbook');
+    await look();
+    expect(hashes[1]).toBe(hashes[0]);
+    await writeFile(join(folder, 'a.yaml'), named('b'));
+    await look();
+    await rename(join(folder, 'a.yaml'), join(folder, 'b.yaml'));
+    await look();
+    await symlink('nowhere', join(folder, 'c.yaml'));
+    await look();
+    expect(new Set(hashes).size).toBe(4);
   });
 });
 

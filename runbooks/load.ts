@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import type { CompiledRunbook } from '../domain/runbook.ts';
 import { type CompileOptions, compileRunbook } from './compile.ts';
 import { DEFAULT_RUNBOOK } from './match.ts';
+import { hasErrors, type Problem } from './problem.ts';
 import { fileProblem, readYamlFile, unreadable } from './read-file.ts';
-import { hasErrors, type Problem } from './rules.ts';
 import { didYouMean } from './suggest.ts';
 import { YamlSource } from './yaml-source.ts';
 

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { Problem, RuleId } from './rules.ts';
+import type { Problem } from './problem.ts';
+import type { RuleId } from './rules.ts';
 import { RULES } from './rules.ts';
 import { MAX_FILE_BYTES } from './yaml-source.ts';
 

@@ -1,4 +1,4 @@
-import type { Problem } from './rules.ts';
+import type { Problem } from './problem.ts';
 
 /** Tabs in excerpts become one space, so that the caret stands where it should. */
 function excerptOf(problem: Problem): string[] {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { splitTemplate } from '../domain/template.ts';
 import { inputName, readsInput } from './inputs.ts';
-import type { Path, Problem } from './rules.ts';
+import type { Path, Problem } from './problem.ts';
 import { METRIC_VARIANTS } from './schema.ts';
 import { DURATION_EXAMPLES } from './steps/fields.ts';
 import { didYouMean } from './suggest.ts';

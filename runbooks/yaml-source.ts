@@ -11,7 +11,8 @@ import {
   type Scalar,
   visit,
 } from 'yaml';
-import { formatPath, type Path, type Problem, type RuleId, ruleOf } from './rules.ts';
+import { formatPath, type Path, type Problem } from './problem.ts';
+import { type RuleId, ruleOf } from './rules.ts';
 
 /** A runbook of 100 steps has about 20 KiB; more is a mistake or an attack on the parser. */
 export const MAX_FILE_BYTES = 256 * 1024;

@@ -1,10 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { compileRunbook } from '../runbooks/compile.ts';
 import { RULES } from '../runbooks/rules.ts';
 import { STEP_TYPES } from '../runbooks/steps/definitions.ts';
 import { generatedPages } from './docs.ts';
 
 const pages = generatedPages();
+
+describe('the examples of docs/runbooks.md', () => {
+  const page = readFileSync(new URL('../docs/runbooks.md', import.meta.url), 'utf8');
+  const runbooks = [...page.matchAll(/```yaml\n(.*?)```/gs)]
+    .map((found) => found[1] ?? '')
+    .filter((text) => text.includes('apiVersion:'));
+
+  it('are runbooks without a problem or warning', () => {
+    expect(runbooks.length).toBeGreaterThan(0);
+    for (const text of runbooks)
+      expect(compileRunbook('example.yaml', text)).toMatchObject({ ok: true, problems: [] });
+  });
+});
 
 describe('the generated pages of docs/', () => {
   it.each(Object.keys(pages))(

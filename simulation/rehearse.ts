@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { Problem } from '../runbooks/rules.ts';
+import type { Problem } from '../runbooks/problem.ts';
 import { Coverage, type RunbookCoverage } from './coverage.ts';
 import { type Check, checkExpectations } from './expectations.ts';
 import { type LoadedScenario, loadScenario } from './scenario/load.ts';

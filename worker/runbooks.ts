@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { RunbookEvent } from '../runbooks/live.ts';
 import type { RunbookChange, RunbookSet } from '../runbooks/live-set.ts';
-import type { Problem } from '../runbooks/rules.ts';
+import type { Problem } from '../runbooks/problem.ts';
 import { type RunbookWatch, watchRunbooks } from '../runbooks/watch.ts';
 import { installationOf } from './config/installation.ts';
 import type { FirebreakConfig } from './config/schema.ts';

@@ -6,7 +6,7 @@ import {
 } from '../../domain/rollback-plan.ts';
 import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
 import { targetKey } from '../../domain/target.ts';
-import { rollbackRequest } from '../../runbooks/steps/rollback/request.ts';
+import { rollbackRequest } from '../../runbooks/steps/rollback/run.ts';
 import { targetFits } from '../../runbooks/target-fits.ts';
 import type { MeasurementActivities, TrafficActivities } from '../contract.ts';
 import { fail } from '../failure.ts';
@@ -30,7 +30,7 @@ export interface Preapprovals {
 }
 
 /** A step of a runbook that this worker has itself, and that may approve by itself. */
-export interface FoundPreapproval {
+interface FoundPreapproval {
   runbook: CompiledRunbook;
   step: StepPlan;
   condition: string;

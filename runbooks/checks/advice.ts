@@ -2,12 +2,12 @@ import { splitTemplate } from '../../domain/template.ts';
 import type { Reference } from '../expression-syntax.ts';
 import { parseExpression } from '../expressions.ts';
 import { inputName } from '../inputs.ts';
-import type { Problem } from '../rules.ts';
+import type { Problem } from '../problem.ts';
 import { stepDefinition } from '../steps/definitions.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { expressionsOf } from './expressions.ts';
 import { endedBefore, stepsById } from './graph.ts';
-import { listOf, type RunbookView, type StepView } from './view.ts';
+import { listOf, nameOf, type RunbookView, type StepView } from './view.ts';
 
 /** Warnings: what works as it is written, and is seldom meant. */
 export function checkAdvice(view: RunbookView, source: YamlSource): Problem[] {
@@ -27,6 +27,11 @@ function adviseOnRunbook(view: RunbookView, source: YamlSource): Problem[] {
     const message = 'nobody is paged: add { id: page, uses: page, with: { roles: [ml-oncall] } }';
     problems.push(source.keyProblem('runbook/nobody-paged', ['spec', 'steps'], message));
   }
+  const acting = view.steps.find(changesProduction);
+  if (view.target === undefined && acting !== undefined) {
+    const message = `without spec.target the incident stays in observe mode: ${nameOf(acting)} is recorded, never run`;
+    problems.push(source.problem('runbook/never-acts', [...acting.path, 'uses'], message));
+  }
   if (!uses('postmortem')) {
     const message = 'nothing drafts a postmortem: add { id: postmortem, uses: postmortem, always: true }';
     problems.push(source.keyProblem('runbook/no-postmortem', ['spec', 'steps'], message));
@@ -34,12 +39,14 @@ function adviseOnRunbook(view: RunbookView, source: YamlSource): Problem[] {
   return problems;
 }
 
+function changesProduction(step: StepView): boolean {
+  const mutates = stepDefinition(step.uses)?.mutates ?? false;
+  return typeof mutates === 'function' ? mutates(step.with) : mutates;
+}
+
 function adviseOnStep(step: StepView, view: RunbookView, source: YamlSource): Problem[] {
   const problems: Problem[] = [];
-  const definition = stepDefinition(step.uses);
-  const mutates =
-    typeof definition?.mutates === 'function' ? definition.mutates(step.with) : definition?.mutates;
-  if (step.onFailure === 'continue' && (mutates || step.uses === 'page')) {
+  if (step.onFailure === 'continue' && (changesProduction(step) || step.uses === 'page')) {
     const message = 'when this fails, nobody is told: leave it out, or write halt';
     problems.push(source.problem('steps/silent-failure', [...step.path, 'onFailure'], message));
   }

@@ -1,26 +1,14 @@
 import { SEVERITIES } from '../../domain/severity.ts';
 import type { Reference } from '../expression-syntax.ts';
 import { type ExpressionScope, parseExpression } from '../expressions.ts';
-import type { Path, Problem } from '../rules.ts';
+import type { Path, Problem } from '../problem.ts';
 import { stepDefinition } from '../steps/definitions.ts';
 import { didYouMean } from '../suggest.ts';
 import type { YamlSource } from '../yaml-source.ts';
+import type { CheckExpression, ExpressionPlace } from './expression-place.ts';
 import { endedBefore, stepsById } from './graph.ts';
 import { checkTemplates } from './templates.ts';
 import type { RunbookView, StepView } from './view.ts';
-
-/** A CEL text of the runbook. */
-export interface ExpressionPlace {
-  text: string;
-  path: Path;
-  /** Where in the text at `path` it starts; 0 where it is the whole. */
-  offset?: number;
-  wanted: 'bool' | 'string' | 'any';
-  /** Absent: the severity. */
-  step?: StepView;
-}
-
-export type CheckExpression = (place: ExpressionPlace) => Problem[];
 
 interface Surroundings {
   view: RunbookView;

@@ -1,4 +1,5 @@
-import { type Problem, RULES, ruleOf } from '../rules.ts';
+import type { Problem } from '../problem.ts';
+import { RULES, ruleOf } from '../rules.ts';
 import { didYouMean } from '../suggest.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { stepsById } from './graph.ts';

@@ -1,4 +1,4 @@
-import type { Path, Problem } from '../rules.ts';
+import type { Path, Problem } from '../problem.ts';
 import { didYouMean } from '../suggest.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { type RunbookView, recordOf } from './view.ts';

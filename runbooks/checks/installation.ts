@@ -1,5 +1,6 @@
 import type { Installation } from '../installation.ts';
-import type { Path, Problem, RuleId } from '../rules.ts';
+import type { Path, Problem } from '../problem.ts';
+import type { RuleId } from '../rules.ts';
 import type { ReferenceKind } from '../steps/define.ts';
 import { stepDefinition } from '../steps/definitions.ts';
 import { didYouMean } from '../suggest.ts';

@@ -1,7 +1,7 @@
 import { RE2JSSyntaxException } from 're2js';
 import { parseMatcher } from '../../domain/matcher.ts';
 import { DEFAULT_RUNBOOK, regexOf } from '../match.ts';
-import type { Problem } from '../rules.ts';
+import type { Problem } from '../problem.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import type { RunbookView } from './view.ts';
 

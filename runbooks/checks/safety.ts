@@ -1,6 +1,6 @@
 import type { Reference } from '../expression-syntax.ts';
 import { parseExpression } from '../expressions.ts';
-import type { Problem } from '../rules.ts';
+import type { Problem } from '../problem.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { stepsById, succeededBefore } from './graph.ts';
 import { nameOf, type RunbookView, type StepView } from './view.ts';

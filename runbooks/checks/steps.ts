@@ -1,5 +1,5 @@
 import { EMPTY_CONTEXT, evaluateExpression, parseExpression } from '../expressions.ts';
-import type { Problem } from '../rules.ts';
+import type { Problem } from '../problem.ts';
 import { STEP_TYPES, stepDefinition } from '../steps/definitions.ts';
 import { didYouMean } from '../suggest.ts';
 import type { YamlSource } from '../yaml-source.ts';

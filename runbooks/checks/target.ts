@@ -1,4 +1,4 @@
-import type { Problem } from '../rules.ts';
+import type { Problem } from '../problem.ts';
 import { nearMiss } from '../suggest.ts';
 import { parseTemplate } from '../templates.ts';
 import type { YamlSource } from '../yaml-source.ts';

@@ -1,10 +1,10 @@
 import { splitTemplate } from '../../domain/template.ts';
 import { inputName } from '../inputs.ts';
-import type { Path, Problem } from '../rules.ts';
+import type { Path, Problem } from '../problem.ts';
 import { stepDefinition } from '../steps/definitions.ts';
 import { didYouMean } from '../suggest.ts';
 import type { YamlSource } from '../yaml-source.ts';
-import type { CheckExpression } from './expressions.ts';
+import type { CheckExpression } from './expression-place.ts';
 import type { RunbookView, StepView } from './view.ts';
 
 /**

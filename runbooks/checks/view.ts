@@ -1,8 +1,7 @@
 import type { InputValue } from '../../domain/runbook.ts';
 import { putInputs } from '../inputs.ts';
 import type { Installation } from '../installation.ts';
-import type { Path, Problem } from '../rules.ts';
-import type { YamlSource } from '../yaml-source.ts';
+import type { Path } from '../problem.ts';
 
 /**
  * A runbook as far as it can be read, whatever else is wrong with it: checks across steps work on this, so that all
@@ -48,8 +47,6 @@ export interface StepView {
   /** `with` as it stands in the file: places in texts are places in this. */
   written: Record<string, unknown>;
 }
-
-export type Check = (view: RunbookView, source: YamlSource) => Problem[];
 
 export interface ViewOptions {
   /** Values of inputs that the installation sets, by runbook. */

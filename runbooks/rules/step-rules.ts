@@ -164,10 +164,16 @@ export const STEP_RULES = defineRules({
     why: 'Whatever it does, nobody would know before the next look at a dashboard.',
     mend: 'Add a page step.',
   },
+  'runbook/never-acts': {
+    severity: 'warning',
+    asks: 'Steps that change production stand in a runbook with a target.',
+    why: "The mode is the target's: without one the incident stays in observe mode, and these steps are recorded, not run.",
+    mend: 'Add spec.target, or leave the steps out.',
+  },
   'runbook/no-postmortem': {
     severity: 'warning',
     asks: 'A runbook drafts a postmortem.',
-    why: 'An incident without one is closed by hand, and its tasks are lost.',
+    why: 'What was learnt, and the tasks that follow from it, would be written nowhere.',
     mend: 'Add a postmortem step with always: true.',
   },
   'postmortem/always': {

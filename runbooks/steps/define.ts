@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { RunbookView, StepView } from '../checks/view.ts';
+import type { Path } from '../problem.ts';
 import type { Rule } from '../rules/rule.ts';
-import type { Path } from '../rules.ts';
 
 /** CEL type of an output, as expressions see it; numbers are doubles. */
 export type OutputType = 'string' | 'double' | 'bool' | 'list<string>' | 'dyn';

@@ -10,6 +10,7 @@ import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { API_VERSION } from '../../runbooks/schema.ts';
 import { recordedPeople } from './people.ts';
 import { offset } from './text.ts';
+import { recordedVendors } from './vendors.ts';
 import { recordedWorld } from './world.ts';
 
 const SCHEMA_LINE = ' yaml-language-server: $schema=https://firebreak.dev/schemas/v1alpha1/scenario.json';
@@ -17,6 +18,10 @@ const SCHEMA_LINE = ' yaml-language-server: $schema=https://firebreak.dev/schema
 const MAX_NAME_LENGTH = 100;
 /** YAML lines are not folded: texts stay searchable. */
 const NO_FOLDING = 0;
+
+/** The next version may take longer than the incident did. */
+const ROOM_MS = 24 * 3_600_000;
+const LEAST_MS = 7 * ROOM_MS;
 
 export interface RecordInput {
   view: IncidentView;
@@ -39,7 +44,7 @@ export function recordScenario({ view, timeline, runbook, runbookPath }: RecordI
   );
   const { world, comments } = recordedWorld(view, timeline, runbook, startMs);
   const people = recordedPeople(timeline, startMs);
-  const unpaged = notPaged(timeline);
+  const vendors = recordedVendors(view, timeline, runbook, startMs);
   const spec = {
     runbook: runbookPath,
     startsAt: new Date(startMs).toISOString(),
@@ -51,7 +56,8 @@ export function recordScenario({ view, timeline, runbook, runbookPath }: RecordI
     })),
     world,
     ...(people.length === 0 ? {} : { people }),
-    ...(unpaged.length === 0 ? {} : { vendors: [{ vendor: 'pager', for: unpaged, fails: 'refused' }] }),
+    ...(vendors.length === 0 ? {} : { vendors }),
+    until: offset(Math.max(LEAST_MS, (timeline.at(-1)?.atMs ?? startMs) - startMs + ROOM_MS)),
     expect: expectationsOf(view, timeline),
   };
   const document = new Document({
@@ -69,15 +75,6 @@ export function recordScenario({ view, timeline, runbook, runbookPath }: RecordI
     if (isNode(node)) node.comment = ` ${text}`;
   }
   return document.toString({ lineWidth: NO_FOLDING });
-}
-
-/** Roles that no channel took a page for. */
-function notPaged(timeline: readonly TimelineEntry[]): string[] {
-  const roles = timeline.flatMap(({ kind, text }) => {
-    const role = kind === 'page' ? /^No channel accepted the page to (\S+): /.exec(text)?.[1] : undefined;
-    return role === undefined ? [] : [role];
-  });
-  return [...new Set(roles)];
 }
 
 /** What came of it: the next version of the runbook either does the same, or the difference is what was wanted. */

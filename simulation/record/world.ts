@@ -1,15 +1,14 @@
 import type { MetricReading } from '../../activities/contract.ts';
 import type { IncidentView, TimelineEntry } from '../../domain/incident.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
-import { EMPTY_CONTEXT, evaluateExpression, metricsOf } from '../../runbooks/expressions.ts';
 import { COUNTERS } from '../world/traffic.ts';
+import { decidedIn } from './decided.ts';
+import { explain, type Solution } from './solve.ts';
 import { offset } from './text.ts';
 
 /** Where nothing was recorded that tells it. */
 const ASSUMED_REQUESTS_PER_SECOND = 40;
 const ASSUMED_HARM_RATE = 0.1;
-/** Values tried for a metric of which only is known that the guards held. */
-const CANDIDATES = [0, 0.01, 0.1, 0.5, 1, 10, 100, 10_000];
 
 /** A part of a scenario with what is to be said of it: recorded, or assumed. */
 export interface RecordedWorld {
@@ -30,8 +29,11 @@ export function recordedWorld(
     target: { ...(existed(timeline) ? {} : { exists: false }), mode: view.mode },
   };
 
-  const revisions = revisionsOf(view, runbook, comments);
-  if (view.target) world.revisions = revisions;
+  const solution = explain(decidedIn(view, timeline, runbook, startMs), view, runbook);
+  if (solution.riskTier !== undefined)
+    world.target = { ...(world.target as object), riskTier: solution.riskTier };
+  if (view.target)
+    world.revisions = revisionsOf(view, timeline, harmOf(solution, view, runbook, startMs), comments);
   world.traffic = { requestsPerSecond: requestsPerSecond(view, comments) };
   const problems = blockedBecause(timeline);
   if (problems !== undefined) world.fallback = { problems: [problems] };
@@ -39,7 +41,7 @@ export function recordedWorld(
   if (diversion) world.diversion = diversion;
   const rollout = view.rollback?.rollout;
   if (rollout) world.rollout = { outcome: rollout.outcome, takes: offset(rollout.seconds * 1_000) };
-  const metrics = metricsOfIncident(view, timeline, runbook, startMs, comments);
+  const metrics = metricsOfIncident(solution, timeline, runbook, startMs, comments);
   if (Object.keys(metrics).length > 0) world.metrics = metrics;
   const changes = changesOf(view, startMs);
   if (changes.length > 0) world.changes = changes;
@@ -55,42 +57,68 @@ function existed(timeline: readonly TimelineEntry[]): boolean {
   );
 }
 
-function revisionsOf(
-  { rollback, verification, lastHarmRate, target }: IncidentView,
-  runbook: CompiledRunbook,
-  comments: RecordedWorld['comments'],
-): object[] {
-  const limit = harmLimit(runbook);
-  const known = Math.max(lastHarmRate ?? 0, limit === undefined ? 0 : Math.min(1, limit * 2));
-  const harmRate = known > 0 ? round(known) : ASSUMED_HARM_RATE;
-  const said =
-    lastHarmRate === undefined ? 'none was measured' : `the last one measured was ${round(lastHarmRate)}`;
-  comments.push({
-    path: ['revisions', 0, 'harmRate'],
-    text: `assumed: rates are not recorded over time; ${said}`,
-  });
-  if (!rollback) return [{ revision: 1, image: `${target?.name ?? 'model'}:running`, harmRate }];
-  const { fromRevision, fromImage, toRevision, toImage } = rollback;
-  const proved = verification && verification.classified > 0;
-  const after = proved ? round(verification.harmful / verification.classified) : 0;
-  const from = { revision: fromRevision, image: fromImage, harmRate };
-  if (fromRevision === toRevision) return [from];
-  if (!proved)
-    comments.push({ path: ['revisions', 1, 'harmRate'], text: 'assumed: nothing was measured of it' });
-  return [from, { revision: toRevision, image: toImage, harmRate: after, known: 'good' }].sort(
-    (a, b) => b.revision - a.revision,
-  );
+interface Harm {
+  points: { at: string; value: number }[];
+  /** What is known of it, for the comment. */
+  said: string;
 }
 
-/** The number that the runbook compares the harm rate with, where it stands there as one. */
-function harmLimit({ steps, inputs }: CompiledRunbook): number | undefined {
-  for (const { when, whenever } of steps) {
-    const found = /metrics\.harmRate\s*>=?\s*(?:inputs\.(\w+)|([\d.]+))/.exec(when ?? whenever ?? '');
-    if (!found) continue;
-    const limit = Number(found[1] === undefined ? found[2] : inputs[found[1]]);
-    if (Number.isFinite(limit)) return limit;
+/** Harm rates of the revision that ran, from what was decided on them. */
+function harmOf({ metrics }: Solution, view: IncidentView, runbook: CompiledRunbook, startMs: number): Harm {
+  const name = Object.keys(runbook.metrics).find((metric) => isHarmRate(metric, runbook));
+  const spec = name === undefined ? undefined : runbook.metrics[name];
+  const windowMs = spec?.type === 'ratio' ? spec.windowMs : 0;
+  const known = (name === undefined ? undefined : metrics.get(name)) ?? [];
+  // A rate over a window has to have been there for as long as the window when something is decided on it.
+  const points = known.flatMap(({ atMs, value }, index) =>
+    value === 'unknown'
+      ? []
+      : [{ at: offset(index === 0 ? 0 : Math.max(1, atMs - windowMs - startMs)), value: round(value) }],
+  );
+  const { verification, rollback, lastHarmRate } = view;
+  const verify = view.steps.find(({ uses }) => uses === 'verify');
+  if (points.length === 0) points.push({ at: '0s', value: round(lastHarmRate ?? ASSUMED_HARM_RATE) });
+  if (!rollback && verification && verification.classified > 0 && verify?.startedAtMs !== undefined) {
+    const value = round(verification.harmful / verification.classified);
+    points.push({ at: offset(verify.startedAtMs - startMs), value });
   }
-  return undefined;
+  const last =
+    lastHarmRate === undefined ? 'none was measured' : `the last one measured was ${round(lastHarmRate)}`;
+  return { points, said: `assumed, to fit what was decided: rates are not recorded over time; ${last}` };
+}
+
+const PLANNED = /^Roll \S+ \S+ back from revision (\d+) \((.*)\) to revision (\d+) \((.*)\): planned$/s;
+
+/** Revisions of the rollback that was made, or at least planned. */
+function revisionsOf(
+  { rollback, verification, target }: IncidentView,
+  timeline: readonly TimelineEntry[],
+  { points, said }: Harm,
+  comments: RecordedWorld['comments'],
+): object[] {
+  const harmRate = points.length === 1 ? points[0]?.value : points;
+  const planned = timeline.map(({ kind, text }) => (kind === 'rollback' ? PLANNED.exec(text) : null));
+  const [, fromRevision, fromImage, toRevision, toImage] = planned.find((found) => found !== null) ?? [];
+  const path = (index: number) => ['revisions', index, 'harmRate'];
+  if (fromRevision === undefined || toRevision === undefined || fromRevision === toRevision) {
+    comments.push({ path: path(0), text: said });
+    const image = fromImage ?? `${target?.name ?? 'model'}:running`;
+    return [{ revision: Number(fromRevision ?? 1), image, harmRate }];
+  }
+  const proved = rollback && verification && verification.classified > 0;
+  const after = proved ? round(verification.harmful / verification.classified) : 0;
+  const from = { revision: Number(fromRevision), image: fromImage, harmRate };
+  const to = { revision: Number(toRevision), image: toImage, harmRate: after, known: 'good' };
+  const revisions = [from, to].sort((a, b) => b.revision - a.revision);
+  comments.push({ path: path(revisions.indexOf(from)), text: said });
+  if (!proved)
+    comments.push({ path: path(revisions.indexOf(to)), text: 'assumed: nothing was measured of it' });
+  return revisions;
+}
+
+function isHarmRate(name: string, { metrics }: CompiledRunbook): boolean {
+  const spec = metrics[name];
+  return spec?.type === 'ratio' && spec.of[0] === 'harmful';
 }
 
 function requestsPerSecond(view: IncidentView, comments: RecordedWorld['comments']): number {
@@ -125,52 +153,43 @@ function diversionOf(view: IncidentView, timeline: readonly TimelineEntry[]): ob
   return failed ? { effect: 'not-seen' } : undefined;
 }
 
-/** Readings that measure steps kept, and values with which guards hold that held. */
+/** Readings that measure steps kept, and values that explain what was decided. */
 function metricsOfIncident(
-  view: IncidentView,
+  solution: Solution,
   timeline: readonly TimelineEntry[],
   runbook: CompiledRunbook,
   startMs: number,
   comments: RecordedWorld['comments'],
 ): Record<string, unknown> {
-  const metrics: Record<string, unknown> = {};
-  const derived = (name: string): boolean => {
-    const spec = runbook.metrics[name];
-    if (spec?.type === 'ratio') return spec.of.every(derived);
-    return COUNTERS.some((counter) => counter === name);
-  };
+  const read = new Map<string, { at: string; value: unknown }[]>();
   for (const { atMs, data } of timeline) {
     const readings = data?.readings as Record<string, MetricReading> | undefined;
     for (const [name, { value }] of Object.entries(readings ?? {})) {
-      if (!Object.hasOwn(runbook.metrics, name) || derived(name)) continue;
-      const points = (metrics[name] as object[] | undefined) ?? [];
-      points.push({ at: offset(atMs - startMs), value: value ?? 'unknown' });
-      metrics[name] = points;
+      if (!Object.hasOwn(runbook.metrics, name) || isDerived(name, runbook)) continue;
+      read.set(name, [...(read.get(name) ?? []), { at: offset(atMs - startMs), value: value ?? 'unknown' }]);
     }
   }
-  const guards = runbook.steps.flatMap(({ with: { guards } }) =>
-    Array.isArray(guards) ? guards.filter((guard) => typeof guard === 'string') : [],
-  );
-  if (view.verification?.outcome !== 'recovered') return metrics;
-  for (const name of metricsOf(guards)) {
-    if (derived(name) || Object.hasOwn(metrics, name)) continue;
-    const own = guards.filter((guard) => metricsOf([guard]).every((other) => other === name));
-    const value = CANDIDATES.find((candidate) =>
-      own.every((guard) => {
-        const context = {
-          ...EMPTY_CONTEXT,
-          inputs: runbook.inputs,
-          metrics: { [name]: { value: candidate } },
-        };
-        const result = evaluateExpression(guard, context);
-        return result.known && result.value === true;
-      }),
-    );
-    if (value === undefined) continue;
-    metrics[name] = value;
-    comments.push({ path: ['metrics', name], text: 'assumed: only that the guards held is recorded' });
+  const metrics: Record<string, unknown> = Object.fromEntries(read);
+  for (const [name, points] of solution.metrics) {
+    const unknown = points.some(({ value }) => value === 'unknown');
+    // The harm rate follows from the revision's, unless it could not be measured.
+    if (isDerived(name, runbook) && !unknown) continue;
+    const explained = points.map(({ atMs, value }, index) => ({
+      at: offset(index === 0 ? 0 : atMs - startMs),
+      value,
+    }));
+    if (read.has(name)) continue;
+    metrics[name] = explained.length === 1 ? explained[0]?.value : explained;
+    comments.push({ path: ['metrics', name], text: 'assumed, to fit what was decided' });
   }
   return metrics;
+}
+
+/** Follows from the simulated traffic. */
+function isDerived(name: string, runbook: CompiledRunbook): boolean {
+  const spec = runbook.metrics[name];
+  if (spec?.type === 'ratio') return spec.of.every((part) => isDerived(part, runbook));
+  return COUNTERS.some((counter) => counter === name);
 }
 
 function changesOf({ steps }: IncidentView, startMs: number): object[] {
@@ -185,14 +204,15 @@ function changesOf({ steps }: IncidentView, startMs: number): object[] {
 
 function endpointsOf({ steps }: IncidentView, runbook: CompiledRunbook): Record<string, unknown> {
   const endpoints: Record<string, object[]> = {};
-  for (const { id, uses, outputs } of steps) {
+  const inTime = [...steps].sort((a, b) => (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0));
+  for (const { id, uses, outputs, reason } of inTime) {
     const endpoint = runbook.steps.find((step) => step.id === id)?.with.endpoint;
-    if (uses !== 'http' || typeof endpoint !== 'string' || typeof outputs?.status !== 'number') continue;
-    const { status, body } = outputs;
-    endpoints[endpoint] = [
-      ...(endpoints[endpoint] ?? []),
-      { status, ...(body === null || body === undefined ? {} : { json: body }) },
-    ];
+    if (uses !== 'http' || typeof endpoint !== 'string') continue;
+    const status = outputs?.status ?? Number(/was answered (\d{3})/.exec(reason ?? '')?.[1]);
+    if (typeof status !== 'number' || Number.isNaN(status)) continue;
+    const body = outputs?.body;
+    const answer = { status, ...(body === null || body === undefined ? {} : { json: body }) };
+    endpoints[endpoint] = [...(endpoints[endpoint] ?? []), answer];
   }
   return endpoints;
 }

@@ -1,13 +1,4 @@
-export {
-  type ActivityAnswer,
-  type ActivityCall,
-  type ActivityHandler,
-  FailsAfter,
-  Simulation,
-  SimulationError,
-  type SimulationOptions,
-  type SimulationStats,
-} from './simulation.ts';
+export { type ActivityHandler, FailsAfter, Simulation } from './simulation.ts';
 
 import { Simulation, type SimulationOptions } from './simulation.ts';
 

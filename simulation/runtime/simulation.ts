@@ -29,7 +29,7 @@ export interface ActivityCall {
   nowMs: number;
 }
 
-export interface ActivityAnswer {
+interface ActivityAnswer {
   result?: unknown;
   /** Virtual time that it took; 0 where it is not given. */
   tookMs?: number;
@@ -98,7 +98,7 @@ interface Run {
   >;
 }
 
-export interface SimulationStats {
+interface SimulationStats {
   activations: number;
   activities: number;
 }

@@ -1,7 +1,7 @@
 import { MILESTONES } from '../../domain/incident.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { correlationOf, DEFAULT_RUNBOOK, matchesLabels } from '../../runbooks/match.ts';
-import type { Path, Problem } from '../../runbooks/rules.ts';
+import type { Path, Problem } from '../../runbooks/problem.ts';
 import { didYouMean } from '../../runbooks/suggest.ts';
 import type { YamlSource } from '../../runbooks/yaml-source.ts';
 import type { PersonEvent, Scenario, Trigger } from './schema.ts';

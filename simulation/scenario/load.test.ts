@@ -63,7 +63,7 @@ describe('a scenario file', () => {
         '  correlateBy: [alertname]',
         '  inputs: { role: { default: ml-oncall } }',
         `  severity: '"SEV2"'`,
-        "  steps: [{ id: page, uses: page, with: { roles: ['${{ inputs.role }}'] } }]",
+        `  steps: [{ id: page, uses: page, with: { roles: ['\${{ inputs.role }}'] } }]`,
         '',
       ].join('\n'),
     );

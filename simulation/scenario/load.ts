@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { compileRunbook } from '../../runbooks/compile.ts';
-import type { Problem } from '../../runbooks/rules.ts';
+import type { Problem } from '../../runbooks/problem.ts';
 import { parsePart } from '../../runbooks/schema-problems.ts';
 import { MAX_FILE_BYTES, YamlSource } from '../../runbooks/yaml-source.ts';
 import { checkScenario } from './check.ts';

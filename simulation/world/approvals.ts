@@ -8,7 +8,7 @@ import { type Decision, decisionText, type SignedDecision } from '../../domain/d
 import { AUTOMATIC_ROLLBACK_EVERY_MS, type Preapproval } from '../../domain/rollback-plan.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { targetKey } from '../../domain/target.ts';
-import { rollbackRequest } from '../../runbooks/steps/rollback/request.ts';
+import { rollbackRequest } from '../../runbooks/steps/rollback/run.ts';
 import type { ActivityInput } from './activities.ts';
 import type { Cluster } from './cluster.ts';
 

@@ -332,8 +332,12 @@ export class World {
     });
     if (metrics.requests?.type !== 'counter')
       return answer('unknown', 0, 'the runbook has no counter named requests');
-    if (away) return answer('not-seen', timeoutMs, away);
-    const { effect, takes } = this.#diversion();
+    const diversion = this.#diversion();
+    const { effect } = diversion;
+    // It goes on looking while Prometheus is away, and sees it when that is over.
+    const takes =
+      away === undefined ? diversion.takes : Math.max(diversion.takes, this.#prometheusAwayForMs());
+    if (away !== undefined && takes > timeoutMs) return answer('not-seen', timeoutMs, away);
     if (effect === 'not-seen' || takes > timeoutMs)
       return answer('not-seen', timeoutMs, 'requests still arrive at the target');
     if (effect === 'unknown') return answer('unknown', takes, 'there is no requests series of the target');
@@ -351,6 +355,13 @@ export class World {
       evaluate: async (measured) => this.#measurement.evaluate(measured, this.#nowMs, this.#prometheusAway()),
     });
     return { ...cluster.applyRollback(input.plan, this.#nowMs), approvedBy };
+  }
+
+  #prometheusAwayForMs(): number {
+    const { spec, startMs } = this.#options;
+    const sinceMs = this.#nowMs - startMs;
+    const trouble = troubleOf(spec.vendors, 'prometheus', undefined, sinceMs);
+    return (trouble?.until ?? Number.POSITIVE_INFINITY) - sinceMs;
   }
 
   #prometheusAway(): string | undefined {

@@ -7,7 +7,7 @@ import type { RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { compileRunbook } from '../../runbooks/compile.ts';
 import { formatProblems } from '../../runbooks/report.ts';
-import { rollbackRequest } from '../../runbooks/steps/rollback/request.ts';
+import { rollbackRequest } from '../../runbooks/steps/rollback/run.ts';
 import { CLUSTER, INCIDENT, type KubeWorld, openKubeWorld } from './kubernetes-fixture.ts';
 
 const V1 = 'registry.test/llm:v1';

@@ -13,9 +13,9 @@ import { sendUpdate } from './send.ts';
 /** Digits of a plan's hash that tell two plans of one incident apart for certain: 48 bits. */
 export const SHORTEST_PLAN_HASH = 12;
 /** An approval given alone is for now, not for the next quarter of an hour. */
-export const BREAK_GLASS_TTL_MS = 5 * 60_000;
+const BREAK_GLASS_TTL_MS = 5 * 60_000;
 /** The reason is what the review has to go by: a word is none. */
-export const SHORTEST_BREAK_GLASS_REASON = 10;
+const SHORTEST_BREAK_GLASS_REASON = 10;
 
 export interface DecideDeps {
   gateway: IncidentGateway;

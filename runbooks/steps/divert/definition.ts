@@ -20,6 +20,20 @@ export const definition = defineStep({
   mutates: true,
   needsTarget: true,
   whenUnknownDefault: 'run',
+  rules: {
+    'divert/requests': {
+      severity: 'error',
+      asks: 'Where traffic is diverted, a counter metric named requests counts what arrives.',
+      why: 'Contained means measured: without it the effect of the diversion is never seen, and the step fails.',
+      mend: 'Add requests: { counter: ai_requests_total, labels: ... } to spec.metrics.',
+    },
+  },
+  check: (_step, view) => {
+    if (view.metrics.get('requests')?.counter !== undefined) return [];
+    const message =
+      'the effect of a diversion is seen in a metric named requests: add requests: { counter: ai_requests_total, labels: ... } to spec.metrics';
+    return [{ rule: 'divert/requests', path: ['uses'], message }];
+  },
   describe: ({ to }) =>
     to === 'block' ? 'blocks all traffic of the target' : `sends all traffic of the target to ${to}`,
 });

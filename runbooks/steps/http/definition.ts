@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ENDPOINT_PATH, isEndpointPath } from '../../../domain/endpoint-path.ts';
-import type { Path } from '../../rules.ts';
+import type { Path } from '../../problem.ts';
 import { defineStep } from '../define.ts';
 import { roleName } from '../fields.ts';
 

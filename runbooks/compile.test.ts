@@ -292,8 +292,8 @@ describe('compileRunbook', () => {
     ['a literal block', /severity: .*\n/, 'severity: |\n    metrics.harmRate > 0.05 ? "SEV1" : "SEV2"\n'],
     [
       'an anchor and its alias',
-      'labels: { namespace: target.namespace } }\n    classified',
-      'labels: &l { namespace: target.namespace } }\n    traffic: { counter: c_total, labels: *l }\n    classified',
+      'labels: { namespace: target.namespace } }\n    classified: { counter: ai_outputs_classified_total, labels: { namespace: target.namespace } }',
+      'labels: &l { namespace: target.namespace } }\n    classified: { counter: ai_outputs_classified_total, labels: *l }',
     ],
     [
       'a dollar in a regular expression and in a comment',

@@ -1,8 +1,11 @@
-export { type ActivityHandler, FailsAfter, Simulation } from './simulation.ts';
+/** Runs the real workflow code over virtual time, without a server: see docs/adr/0010-simulation-runtime.md. */
+import { Simulation } from './simulation.ts';
+import type { SimulationOptions } from './types.ts';
 
-import { Simulation, type SimulationOptions } from './simulation.ts';
+export { Simulation } from './simulation.ts';
+export { type ActivityHandler, FailsAfter } from './types.ts';
 
-/** Loads the workflow bundle and starts virtual time. */
-export async function createSimulation(options: SimulationOptions): Promise<Simulation> {
-  return new Simulation(options);
+/** Loads the workflow bundle; virtual time begins at `startMs` and passes in `run`. */
+export function createSimulation(options: SimulationOptions): Promise<Simulation> {
+  return Simulation.create(options);
 }

@@ -1,103 +1,118 @@
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import vm from 'node:vm';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { msNumberToTs } from '@temporalio/common/lib/time.js';
 import type { coresdk } from '@temporalio/proto';
 import { ReusableVMWorkflowCreator } from '@temporalio/worker/lib/workflow/reusable-vm.js';
+import { SimulationError } from './types.ts';
+import { unwatchRejections, watchRejections, withoutRejectionHandler } from './unhandled.ts';
+
+export type Completion = coresdk.workflow_completion.IWorkflowActivationCompletion;
+
+/** One run of a workflow in Temporal's own sandbox. */
+export type SandboxedWorkflow = Awaited<ReturnType<ReusableVMWorkflowCreator['createWorkflow']>>;
+
+export interface WorkflowIdentity {
+  workflowId: string;
+  runId: string;
+  workflowType: string;
+  taskQueue: string;
+  startedAtMs: number;
+  nowMs: number;
+  parent: { workflowId: string; runId: string } | undefined;
+  continuedFromRunId: string | undefined;
+  randomness: number[];
+}
 
 /**
  * A limit makes Node start a thread at each call into the sandbox: ten times the time. Workflow code is ours, and runbooks
  * cannot loop in it.
  */
 const NO_TIMEOUT = undefined as unknown as number;
+/** The server's default; workflow code can read it, and none of ours does. */
+const TASK_TIMEOUT_MS = 10_000;
 
-export type Job = coresdk.workflow_activation.IWorkflowActivationJob;
-export type Completion = coresdk.workflow_completion.IWorkflowActivationCompletion;
-
-/** One run of a workflow, in Temporal's own sandbox. */
-export interface SandboxedRun {
-  activate(activation: coresdk.workflow_activation.IWorkflowActivation): Promise<Completion>;
-  getAndResetSinkCalls(): Promise<unknown[]>;
-  dispose(): Promise<void>;
-}
-
-export interface RunIdentity {
-  workflowId: string;
-  runId: string;
-  workflowType: string;
-  taskQueue: string;
-  startMs: number;
-  parent?: { workflowId: string; runId: string };
-}
-
-/** Loads the workflow bundle once and runs many workflows in it, as a worker does. */
+/**
+ * Temporal's sandbox with one bundle in it. Evaluating a bundle takes tens of milliseconds, so one sandbox is kept for all
+ * simulations of a process; the SDK keeps the globals and modules of its workflows apart.
+ */
 export class Sandbox {
+  private static last: { bundlePath: string; sandbox: Promise<Sandbox> } | undefined;
   private readonly creator: ReusableVMWorkflowCreator;
 
   private constructor(creator: ReusableVMWorkflowCreator) {
     this.creator = creator;
   }
 
+  static of(bundlePath: string): Promise<Sandbox> {
+    if (Sandbox.last?.bundlePath !== bundlePath) {
+      const sandbox = Sandbox.load(bundlePath);
+      const last = { bundlePath, sandbox };
+      Sandbox.last = last;
+      sandbox.catch(() => {
+        if (Sandbox.last === last) Sandbox.last = undefined;
+      });
+    }
+    return Sandbox.last.sandbox;
+  }
+
   /**
-   * `ReusableVMWorkflowCreator.create` would also trace every promise for stack traces, for the whole process: that is for
-   * Temporal's UI, and costs ten times the time.
+   * Calls the creator's constructor, as `ReusableVMWorkflowCreator.create` does after it has put hooks on every promise
+   * and stack trace of the process: those are for stack traces in Temporal's UI, and slow everything down.
    */
-  static load(bundlePath: string): Sandbox {
-    const code = readFileSync(bundlePath, 'utf8');
-    const bundle = {
-      code,
-      filename: bundlePath,
-      sourceMap: { version: '3', sources: [], names: [], mappings: '' },
-    };
+  private static async load(bundlePath: string): Promise<Sandbox> {
+    const code = await readFile(bundlePath, 'utf8').catch((error: unknown) => {
+      throw new SimulationError(`cannot read the workflow bundle ${bundlePath}`, { cause: error });
+    });
     const script = new vm.Script(code, { filename: bundlePath });
+    // Read only by the stack trace query.
+    const sourceMap = { version: 3, sources: [], names: [], mappings: '' };
+    const bundle = { code, filename: bundlePath, sourceMap: sourceMap as never };
     return new Sandbox(
-      new ReusableVMWorkflowCreator(script, bundle as never, NO_TIMEOUT, new Set(), undefined),
+      withoutRejectionHandler(() => new ReusableVMWorkflowCreator(script, bundle, NO_TIMEOUT, new Set())),
     );
   }
 
-  async create(run: RunIdentity): Promise<SandboxedRun> {
-    return this.creator.createWorkflow({
+  /** @throws where the bundle has no such workflow. */
+  async create(identity: WorkflowIdentity): Promise<SandboxedWorkflow> {
+    const { workflowId, runId, workflowType, taskQueue, startedAtMs, nowMs } = identity;
+    const workflow = await this.creator.createWorkflow({
       info: {
-        workflowId: run.workflowId,
-        runId: run.runId,
-        workflowType: run.workflowType,
+        workflowId,
+        runId,
+        workflowType,
         searchAttributes: {},
         typedSearchAttributes: new TypedSearchAttributes(),
-        parent: run.parent && { ...run.parent, namespace: 'default' },
-        root: undefined,
-        taskQueue: run.taskQueue,
+        parent: identity.parent && { ...identity.parent, namespace: 'default' },
+        taskQueue,
         namespace: 'default',
-        firstExecutionRunId: run.runId,
-        originalExecutionRunId: run.runId,
-        continuedFromExecutionRunId: undefined,
-        startTime: new Date(run.startMs),
-        runStartTime: new Date(run.startMs),
-        taskTimeoutMs: 10_000,
+        firstExecutionRunId: identity.continuedFromRunId ?? runId,
+        originalExecutionRunId: runId,
+        continuedFromExecutionRunId: identity.continuedFromRunId,
+        startTime: new Date(startedAtMs),
+        runStartTime: new Date(nowMs),
+        taskTimeoutMs: TASK_TIMEOUT_MS,
         attempt: 1,
         historyLength: 0,
         historySize: 0,
         continueAsNewSuggested: false,
-        targetWorkerDeploymentVersionChanged: false,
         currentBuildId: '',
-        unsafe: { now: () => run.startMs, isReplaying: false, isReplayingHistoryEvents: false },
+        unsafe: {
+          now: () => nowMs,
+          isReplaying: false,
+          isReplayingHistoryEvents: false,
+          random: { random: () => 0.5 } as never,
+        },
       } as never,
-      randomnessSeed: [...seedOf(run.runId)],
-      now: run.startMs,
+      randomnessSeed: identity.randomness,
+      now: nowMs,
       showStackTraceSources: false,
-    } as never) as Promise<SandboxedRun>;
+    });
+    watchRejections(workflow);
+    return workflow;
   }
 
-  async destroy(): Promise<void> {
-    await this.creator.destroy();
+  async dispose(workflow: SandboxedWorkflow): Promise<void> {
+    unwatchRejections(workflow);
+    await workflow.dispose();
   }
-}
-
-/** Same run id, same randomness. */
-function seedOf(runId: string): Buffer {
-  return Buffer.from(runId.replaceAll('-', ''), 'hex').subarray(0, 8);
-}
-
-/** As activations carry time. */
-export function timestamp(atMs: number): ReturnType<typeof msNumberToTs> {
-  return msNumberToTs(atMs);
 }

@@ -211,7 +211,7 @@ describe('workflows', () => {
       start(sim, 'talking');
       await sim.run({ untilMs: START_MS + DAY_MS });
       expect(await sim.query('collector', 'seen')).toEqual(['hello']);
-      expect(await sim.query('it', 'seen')).toEqual([expect.stringContaining('nobody')]);
+      expect(await sim.query('it', 'seen')).toEqual([expect.stringContaining('was not found')]);
     });
   });
 

@@ -70,6 +70,20 @@ describe('an incident', () => {
     });
   });
 
+  it('says in observe mode when it would have acted on a condition that could not be measured', async () => {
+    const world = new World();
+    world.facts = { ...world.facts, mode: 'observe' };
+    world.harmRate = undefined;
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      const view = await incident.until('done', (candidate) =>
+        candidate.steps.every((step) => step.endedAtMs !== undefined),
+      );
+      const entry = view.timeline.find(({ kind, data }) => kind === 'would-have' && data?.step === 'divert');
+      expect(entry?.data?.unknown).toContain('metrics.harmRate is unknown');
+    });
+  });
+
   it('stays contained and needs a human when the approver says no', async () => {
     const world = new World();
     await withIncident(world, async (incident) => {

@@ -143,6 +143,7 @@ export class Engine {
             planHash: prepared?.planHash,
             fromRevision: prepared?.plan?.from.revision,
             toRevision: prepared?.plan?.to.revision,
+            unknown: step.ranOnUnknown,
           },
         );
         this.incident.end(step, 'would-have', this.services.nowMs(), 'observe mode changes nothing');
@@ -233,6 +234,7 @@ export class Engine {
     if (plan.when !== undefined) {
       const measured = await this.services.measure(plan.when);
       const holds = measured.known ? measured.value === true : plan.whenUnknown === 'run';
+      step.ranOnUnknown = holds && !measured.known ? measured.reason : undefined;
       if (!holds) {
         this.incident.end(
           step,
@@ -253,7 +255,10 @@ export class Engine {
       if (!measured.known && plan.whenUnknown === 'run') {
         // One failed query right after the alert is no reason to act; a metric that stays unknown is.
         unknownSinceMs ??= this.services.nowMs();
-        if (this.services.nowMs() - unknownSinceMs >= this.incident.input.runbook.watchEveryMs) return true;
+        if (this.services.nowMs() - unknownSinceMs >= this.incident.input.runbook.watchEveryMs) {
+          step.ranOnUnknown = measured.reason;
+          return true;
+        }
       } else {
         unknownSinceMs = undefined;
       }

@@ -43,6 +43,8 @@ export interface StepData extends StepState {
   approvals: SignedDecision[];
   /** The runbook's version approved it; false: it would have, and was not believed, so people are asked. */
   preapproved?: boolean;
+  /** Why its condition could not be decided, where it ran all the same. */
+  ranOnUnknown?: string;
   rejection?: SignedDecision;
   /** When a wait of the step ends: it is made once, so that a new run goes on waiting for the same moment. */
   waitDeadlineMs?: number;
@@ -374,6 +376,7 @@ export class Incident {
       prepared: undefined,
       asked: undefined,
       preapproved: undefined,
+      ranOnUnknown: undefined,
       rejection: undefined,
       waitDeadlineMs: undefined,
       chosenRevision,

@@ -16,38 +16,58 @@ function stepTypes(folder: string): string[] {
     .sort();
 }
 
+interface Registry {
+  what: string;
+  name: string;
+  /** File of a step type's folder, and the name that it exports. */
+  from: string;
+  exported: string;
+  type: string;
+  typeFrom: string;
+}
+
+const REGISTRIES: Record<string, Registry> = {
+  'runbooks/steps/registry.ts': {
+    what: 'What the compiler and the tools know of every step type.',
+    name: 'STEP_DEFINITIONS',
+    from: 'definition.ts',
+    exported: 'definition',
+    type: 'StepDefinition',
+    typeFrom: './define.ts',
+  },
+  'runbooks/steps/runners.ts': {
+    what: 'The implementations of the step types: workflow code.',
+    name: 'STEP_RUNNERS',
+    from: 'run.ts',
+    exported: 'run',
+    type: 'StepRunner',
+    typeFrom: './context.ts',
+  },
+};
+
+function render({ what, name, from, exported, type, typeFrom }: Registry, types: readonly string[]): string {
+  const imports = [
+    ...types.map((step) => ({ path: `./${step}/${from}`, line: `import { ${exported} as ${step} } from` })),
+    { path: typeFrom, line: `import type { ${type} } from` },
+  ].sort((a, b) => a.path.localeCompare(b.path));
+  return [
+    HEADER,
+    ...imports.map(({ path: file, line }) => `${line} '${file}';`),
+    '',
+    `/** ${what} */`,
+    `export const ${name}: Readonly<Record<string, ${type}>> = {`,
+    ...types.map((step) => `  ${step},`),
+    '};',
+    '',
+  ].join('\n');
+}
+
 /** The generated files by their path from `root`. */
 export function generatedRegistry(root: string): Record<string, string> {
   const types = stepTypes(path.join(root, 'runbooks/steps'));
-  const list = types.map((type) => `  ${type},`).join('\n');
-  return {
-    'runbooks/steps/registry.ts': [
-      HEADER,
-      ...[
-        ...types.map((type) => `import { definition as ${type} } from './${type}/definition.ts';`),
-        `import type { StepDefinition } from './define.ts';`,
-      ].sort((a, b) => (a.split(' from ')[1] ?? '').localeCompare(b.split(' from ')[1] ?? '')),
-      '',
-      '/** What the compiler and the tools know of every step type. */',
-      'export const STEP_DEFINITIONS: Readonly<Record<string, StepDefinition>> = {',
-      list,
-      '};',
-      '',
-    ].join('\n'),
-    'runbooks/steps/runners.ts': [
-      HEADER,
-      ...[
-        ...types.map((type) => `import { run as ${type} } from './${type}/run.ts';`),
-        `import type { StepRunner } from './context.ts';`,
-      ].sort((a, b) => (a.split(' from ')[1] ?? '').localeCompare(b.split(' from ')[1] ?? '')),
-      '',
-      '/** The implementations of the step types: workflow code. */',
-      'export const STEP_RUNNERS: Readonly<Record<string, StepRunner>> = {',
-      list,
-      '};',
-      '',
-    ].join('\n'),
-  };
+  return Object.fromEntries(
+    Object.entries(REGISTRIES).map(([file, registry]) => [file, render(registry, types)]),
+  );
 }
 
 if (import.meta.main) {

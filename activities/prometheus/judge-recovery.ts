@@ -13,7 +13,7 @@ import type { PodReader, TargetPods } from '../kubernetes/pod-reader.ts';
 import type { PrometheusClient } from './client.ts';
 import { evaluate } from './evaluate.ts';
 import { promDuration } from './promql.ts';
-import { counterOf, counterSelector, reasonOf } from './read-metrics.ts';
+import { counterOf, counterSelector, inTime, MEASURE_WITHIN_MS, reasonOf } from './read-metrics.ts';
 
 /**
  * How far before T0 samples are fetched, to find each series' baseline: Prometheus' own idea of how old a sample may be
@@ -34,10 +34,12 @@ export async function judgeRecovery(
   const problems: EvidenceProblem[] = [];
   let atMs = Date.now();
   let counts: CollectedCounts | null = null;
+  const untilMs = Date.now() + MEASURE_WITHIN_MS;
+  const timely = <T>(work: Promise<T>) => inTime(work, untilMs - Date.now());
   try {
-    atMs = await client.nowMs();
-    const pods = await readPods(input.target);
-    const read = (name: CounterName) => readSeries(client, name, { ...input, atMs }, problems);
+    atMs = await timely(client.nowMs());
+    const pods = await timely(readPods(input.target));
+    const read = (name: CounterName) => timely(readSeries(client, name, { ...input, atMs }, problems));
     const series: CounterSeries = {
       harmful: ofTarget((await read('harmful')) ?? [], pods),
       classified: ofTarget((await read('classified')) ?? [], pods),
@@ -48,7 +50,13 @@ export async function judgeRecovery(
   } catch (error) {
     problems.push({ gate: 'query-failed', detail: reasonOf(error) });
   }
-  return judge({ counts, atMs, guards: await checkGuards(client, guards, input), problems, options });
+  return judge({
+    counts,
+    atMs,
+    guards: await checkGuards(client, guards, input, untilMs),
+    problems,
+    options,
+  });
 }
 
 /** @returns undefined where the runbook has no such counter: that, and not emptiness, is how "not counted" looks. */
@@ -96,11 +104,16 @@ async function checkGuards(
   client: PrometheusClient,
   guards: string[],
   input: JudgeInput,
+  untilMs: number,
 ): Promise<GuardResult[]> {
   if (guards.length === 0) return [];
   const expressions = Object.fromEntries(guards.map((guard, index) => [String(index), guard]));
   const { target, facts, metrics, context, t0Ms } = input;
-  const { results } = await evaluate(client, { target, facts, metrics, expressions, context }, t0Ms);
+  const { results } = await evaluate(
+    client,
+    { target, facts, metrics, expressions, context },
+    { notBeforeMs: t0Ms, untilMs },
+  );
   return guards.map((expr, index) => {
     const result = results[String(index)];
     const holds = result?.known === true && typeof result.value === 'boolean' ? result.value : 'unknown';

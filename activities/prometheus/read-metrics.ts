@@ -15,6 +15,26 @@ import { bindPlaceholders, promDuration, selector } from './promql.ts';
 /** Twice the interval at which Prometheus scrapes by default: what is older says nothing of now. */
 const MAX_SAMPLE_AGE_MS = 120_000;
 
+/**
+ * A measurement takes several queries, one after the other; all together they have to end before the activity's own limit
+ * (15 s, workflows/activities.ts), or a slow Prometheus would look like none at all, for ever.
+ */
+export const MEASURE_WITHIN_MS = 12_000;
+
+/** Ends the wait for work that takes too long: what it would have told is unknown. */
+export async function inTime<T>(work: Promise<T>, leftMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const error = new Unknown(`Prometheus did not answer within ${MEASURE_WITHIN_MS / 1_000} s`);
+    timer = setTimeout(() => reject(error), Math.max(0, leftMs));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export interface MetricScope {
   target: Target;
   facts?: TargetFacts;

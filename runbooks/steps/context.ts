@@ -80,6 +80,8 @@ export interface StepContext {
   factsWithin(timeoutMs: number): Promise<TargetFacts | undefined>;
   /** 1, and one more each time a new alert fired after mitigation. */
   readonly round: number;
+  /** Another one each time the step is begun anew, by a person's retry or in a new round. */
+  readonly attempt: number;
   outputsOf(step: string): Record<string, unknown> | undefined;
   /**
    * When a wait of this step ends, in epoch ms: `forMs` from the first call on, and the same after the incident went on in

@@ -84,7 +84,7 @@ it('tells a channel: values are put in once, as one line of plain text, and what
       expect(world.notifications).toEqual([
         {
           incidentId: view.incidentId,
-          key: `${view.incidentId}.1.tell`,
+          key: `${view.incidentId}.1.tell.1`,
           channel: 'ml',
           title: view.title,
           severity: 'SEV2',
@@ -358,7 +358,7 @@ const CALLS = `
           stage: ['\${{ steps.ask.body.stage }}', 'was \${{ steps.ask.body.stage }}']
           until: null`;
 
-it('calls endpoints: values keep their type, the key is of incident, round and step', async () => {
+it('calls endpoints: values keep their type, the key is of incident, round, step and attempt', async () => {
   const world = new World();
   world.answer = { status: 200, body: { stage: 'production' } };
   await withIncident(
@@ -372,7 +372,7 @@ it('calls endpoints: values keep their type, the key is of incident, round and s
       expect(world.calls).toEqual([
         {
           incidentId,
-          key: `${incidentId}.1.ask`,
+          key: `${incidentId}.1.ask.1`,
           endpoint: 'registry',
           method: 'GET',
           path: '/models/llm-api',
@@ -380,7 +380,7 @@ it('calls endpoints: values keep their type, the key is of incident, round and s
         },
         {
           incidentId,
-          key: `${incidentId}.1.block`,
+          key: `${incidentId}.1.block.1`,
           endpoint: 'registry',
           method: 'POST',
           path: '/blocks',

@@ -30,6 +30,9 @@ function runnerOf(plan: StepPlan): StepRunner {
   return runner;
 }
 
+/** It waits, measures or asks: nothing was done yet. */
+const NOT_STARTED: ReadonlySet<StepStatus> = new Set(['pending', 'watching', 'awaiting-approval']);
+
 type Approval = 'approved' | 'rejected' | 'interrupted';
 
 export class Engine {
@@ -81,9 +84,11 @@ export class Engine {
     this.incident.resetSteps();
   }
 
-  /** Stops one step's wait or work (a human skips it). */
+  /** Lets go of a step at once, whatever it waits for: it was ended, or is to start anew. */
   cancelStep(id: string): void {
-    this.active.get(id)?.cancel();
+    const scope = this.active.get(id);
+    this.active.delete(id);
+    scope?.cancel();
   }
 
   private stopped(): boolean {
@@ -109,13 +114,19 @@ export class Engine {
     if (!step) return;
     const scope = new CancellationScope();
     this.active.set(plan.id, scope);
+    // Something else may end the step, or start it anew, while it waits: then what comes back is nobody's any more.
+    const mine = () => this.active.get(plan.id) === scope && !ENDED_STEP.has(step.status);
     void scope
-      .run(() => this.runStep(plan, step))
-      .catch((error: unknown) => this.fail(plan, step, error))
-      .finally(() => this.active.delete(plan.id));
+      .run(() => this.runStep(plan, step, mine))
+      .catch((error: unknown) => {
+        if (this.active.get(plan.id) === scope) this.fail(plan, step, error);
+      })
+      .finally(() => {
+        if (this.active.get(plan.id) === scope) this.active.delete(plan.id);
+      });
   }
 
-  private async runStep(plan: StepPlan, step: StepData): Promise<void> {
+  private async runStep(plan: StepPlan, step: StepData, mine: () => boolean): Promise<void> {
     const unmet = plan.needs.find((need) => !SUCCEEDED.has(this.incident.step(need)?.status ?? 'pending'));
     if (unmet !== undefined && !plan.always) {
       this.incident.end(
@@ -129,8 +140,11 @@ export class Engine {
     const decided = step.asked !== undefined || step.waitDeadlineMs !== undefined;
     if (!decided && !(await this.conditionsHold(plan, step))) return;
     for (let made = 0; ; made++) {
+      if (!mine() || this.wasHalted(step)) return;
       const prepared = await this.prepare(plan, step);
-      if (plan.mutates && (await this.services.modeOfTarget()) === 'observe') {
+      const mode = plan.mutates ? await this.services.modeOfTarget() : undefined;
+      if (!mine() || this.wasHalted(step)) return;
+      if (mode === 'observe') {
         this.incident.record(
           'would-have',
           `${plan.id}: would have run${prepared ? `: ${prepared.summary}` : ''}`,
@@ -153,6 +167,7 @@ export class Engine {
         const answer = await this.askPeople(plan, step, plan.approval);
         if (answer !== 'approved') return;
       }
+      if (!mine() || this.wasHalted(step)) return;
       try {
         this.begin(step);
         step.outputs = await this.runWithTimeout(plan, step, prepared);
@@ -184,6 +199,14 @@ export class Engine {
         });
       }
     }
+  }
+
+  /** Another step has halted the incident while this one was on its way to start: it does not. */
+  private wasHalted(step: StepData): boolean {
+    const by = this.incident.data.haltedBy;
+    if (by === undefined) return false;
+    this.incident.end(step, 'skipped', this.services.nowMs(), `halted by step ${by}`);
+    return true;
   }
 
   private begin(step: StepData): void {
@@ -283,6 +306,8 @@ export class Engine {
       this.incident.record('decision', `${plan.id} is not pre-approved: ${why}`, this.services.nowMs());
       return false;
     }
+    // It may have been diverted while it was measured.
+    if (plan.uses === 'rollback' && (data.breaker?.state ?? 'closed') !== 'closed') return false;
     step.preapproved = true;
     this.incident.reach('approved', this.services.nowMs());
     this.incident.record(
@@ -344,6 +369,10 @@ export class Engine {
       if (spec.onTimeout === 'reject') {
         this.incident.end(step, 'rejected', nowMs, 'nobody approved in time');
         this.incident.needHuman(`step ${plan.id} was not approved in time`, nowMs, plan.id);
+        this.services.pageCommander(
+          `step ${plan.id} was not approved in time`,
+          `rejected-${plan.id}-${step.tries}`,
+        );
         return 'rejected';
       }
       // Expired is not rejected: the question stays open, and somebody else is woken.
@@ -375,11 +404,16 @@ export class Engine {
       plan.id,
     );
     this.services.pageCommander(`step ${plan.id} failed`, `failed-${plan.id}-${step.tries}`);
-    if (plan.onFailure === 'halt') {
-      for (const other of this.incident.data.steps) {
-        if (other.status === 'pending')
-          this.incident.end(other, 'skipped', nowMs, `halted by step ${plan.id}`);
-      }
+    if (plan.onFailure === 'halt') this.halt(plan.id);
+  }
+
+  /** What has not started does not start any more; steps whose plan is being made look at it before they go on. */
+  private halt(by: string): void {
+    this.incident.data.haltedBy = by;
+    for (const other of this.incident.data.steps) {
+      if (!NOT_STARTED.has(other.status)) continue;
+      this.incident.end(other, 'skipped', this.services.nowMs(), `halted by step ${by}`);
+      this.cancelStep(other.id);
     }
   }
 }

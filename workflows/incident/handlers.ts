@@ -74,10 +74,14 @@ function mustMatchPending(
   if (before.some((other) => !decision.breakGlass || other.decision.breakGlass)) {
     refuse(`${decision.person} has approved this plan already`);
   }
+  const asked = incident.plan(decision.step)?.approval;
   if (decision.breakGlass) {
-    if (!incident.plan(decision.step)?.approval?.breakGlass)
-      refuse(`the runbook allows no break-glass for step ${decision.step}`);
+    if (!asked?.breakGlass) refuse(`the runbook allows no break-glass for step ${decision.step}`);
     mustBeText(decision.reason ?? '');
+  } else if (!asked?.from.some((group) => decision.groups.includes(group))) {
+    refuse(
+      `${decision.person} is in none of the groups that decide here: ${asked?.from.join(', ') ?? 'none'}`,
+    );
   }
 }
 
@@ -192,6 +196,8 @@ export function registerHandlers(
   setHandler(
     retryStepUpdate,
     ({ actor, step, reason, toRevision }) => {
+      // What follows it, and only waits or measures so far, waits for it again.
+      for (const id of incident.dependentsOf(step)) engine.cancelStep(id);
       incident.retry(step, actor.person, reason, toRevision, now());
       return { message: `Step ${step} starts again` };
     },

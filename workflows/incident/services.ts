@@ -32,6 +32,8 @@ import type { Incident, StepData } from './state.ts';
 
 /** Page role that is called when a step fails and nobody named another one. */
 export const COMMANDER_ROLE = 'commander';
+/** Two attempts of a measurement that answers nothing: what is not known by then is unknown. */
+const MEASURE_WITHIN_MS = 30_000;
 /** Around a waiting activity's own deadline. */
 const WAIT_MARGIN_MS = 30_000;
 const HARM_RATE_METRIC = 'harmRate';
@@ -100,10 +102,21 @@ export class IncidentServices {
     return facts.mode;
   }
 
-  /** Measures one condition now; evidence of the harm rate is kept for people to see. */
+  /**
+   * Measures one condition now; evidence of the harm rate is kept for people to see. What cannot be measured in time is
+   * unknown, whatever the reason: a condition must not hold up what has to be done when it is unknown.
+   */
   async measure(expression: string): Promise<Evaluation> {
-    const { results } = await this.evaluate({ it: expression });
-    return results.it ?? { known: false, reason: 'the expression was not evaluated' };
+    try {
+      return await CancellationScope.withTimeout(MEASURE_WITHIN_MS, async () => {
+        const { results } = await this.evaluate({ it: expression });
+        return results.it ?? { known: false, reason: 'the expression was not evaluated' };
+      });
+    } catch (error) {
+      if (!isCancellation(error)) return { known: false, reason: readFailure(error).message };
+      if (CancellationScope.current().consideredCancelled) throw error;
+      return { known: false, reason: `not measured within ${MEASURE_WITHIN_MS / 1_000} s` };
+    }
   }
 
   /** Evaluates expressions together, over one measurement. */
@@ -339,6 +352,7 @@ export class IncidentServices {
         return data.facts;
       },
       round: data.round,
+      attempt: tries,
       outputsOf: (id) => incident.step(id)?.outputs,
       waitDeadline(forMs) {
         step.waitDeadlineMs ??= services.nowMs() + forMs;

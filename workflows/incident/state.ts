@@ -94,6 +94,8 @@ export interface IncidentData {
   resetting: boolean;
   commandCount: number;
   aborted?: string;
+  /** The step whose failure halted the incident: nothing starts until a person retries a step. */
+  haltedBy?: string;
   breakGlass?: IncidentView['breakGlass'];
   resolvedBy?: { person: string; reason: string };
   /** A repeat of a still-firing alert after closing was told once. */
@@ -358,6 +360,7 @@ export class Incident {
   /** Second half of a new round, once no step is active: steps go back to pending, in place. */
   resetSteps(): void {
     this.data.resetting = false;
+    this.data.haltedBy = undefined;
     for (const step of this.data.steps) {
       const plan = this.plan(step.id);
       if (plan && !KEPT_IN_NEXT_ROUND.has(step.uses)) this.renew(step, plan);
@@ -470,6 +473,7 @@ export class Incident {
       for (const milestone of MILESTONES_OF[step.uses] ?? []) delete this.data.milestones[milestone];
     }
     this.settle({ steps: again });
+    this.data.haltedBy = undefined;
     this.data.outcome = undefined;
     this.record('decision', `retries step ${id}`, nowMs, { reason, toRevision }, person);
   }

@@ -3,13 +3,16 @@ import { fillTemplate, splitTemplate, type TextPart } from '../../../domain/temp
 import type { StepContext, StepRunner } from '../context.ts';
 import type { HttpInput } from './definition.ts';
 
-/** Calls an endpoint once as far as it keeps to idempotency keys: the key is the same until a new round of the incident. */
+/**
+ * Calls an endpoint once as far as it keeps to idempotency keys. The key stays over our own attempts; a person who retries
+ * the step means it to be done again.
+ */
 export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as HttpInput;
     const answer = await context.vendors.callEndpoint({
       incidentId: context.incidentId,
-      key: `${context.incidentId}.${context.round}.${context.step.id}`,
+      key: `${context.incidentId}.${context.round}.${context.step.id}.${context.attempt}`,
       endpoint: input.endpoint,
       method: input.method,
       path: input.path,

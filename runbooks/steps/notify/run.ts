@@ -8,7 +8,7 @@ export const run: StepRunner = {
     const { title, severity } = context.view();
     const { reference } = await context.vendors.sendNotification({
       incidentId: context.incidentId,
-      key: `${context.incidentId}.${context.round}.${context.step.id}`,
+      key: `${context.incidentId}.${context.round}.${context.step.id}.${context.attempt}`,
       channel: input.to,
       title,
       severity,

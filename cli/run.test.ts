@@ -360,7 +360,7 @@ describe('runbook explain', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/divert sends all traffic of the target to llm-fallback {2}\[changes production\]/);
     expect(out).toMatch(
-      /Contained +within 5m15s of the moment at which metrics\.harmRate > inputs\.divertAbove/,
+      /Contained +within 6m15s of the moment at which metrics\.harmRate > inputs\.divertAbove/,
     );
     expect(out).toMatch(/rollback: one person of ml-oncall or commander, within 21m/);
   });

@@ -61,7 +61,7 @@ const CHECKS: readonly Check[] = [
  */
 export function compileRunbook(file: string, text: string, options: CompileOptions = {}): CompileResult {
   const source = new YamlSource(file, text);
-  if (source.problems.length > 0) return { ok: false, problems: source.problems };
+  if (!source.readable) return { ok: false, problems: source.problems };
   if (isScenario(source.value)) {
     const message = 'this is a scenario, not a runbook: try firebreak runbook test';
     return { ok: false, problems: [source.problem('file/scenario', ['kind'], message)] };
@@ -76,7 +76,8 @@ export function compileRunbook(file: string, text: string, options: CompileOptio
     ...inputs.flatMap((input) => input.problems),
     ...tooShort,
     ...CHECKS.flatMap((check) => check(view, source)),
-  ]);
+  ]).filter((problem) => !source.isTold(problem));
+  found.push(...source.problems);
   const advice = checkAdvice(view, source).filter((one) => isSure(one, found));
   found.push(...advice);
   const weighed = options.shipped

@@ -104,6 +104,7 @@ describe('fixtures of runbooks', () => {
       'file/unreadable',
       'inputs/unknown-runbook',
       'runbook/duplicate-name',
+      'runbook/never-matches',
     ]);
   });
 });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rename, rm, stat, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -257,5 +258,21 @@ describe('a mounted ConfigMap', () => {
     await settle(live);
     expect(namesOf(live)).toEqual(['a v4', 'c v4', 'default v1']);
     expect(live.current().generation).toBe(3);
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('a pipe in the folder', () => {
+  it('is refused, and keeps nobody from looking on', async () => {
+    await write('a.yaml', smallRunbook('a', 1));
+    const live = await open();
+    execFileSync('mkfifo', [join(folder, 'b.yaml')]);
+    await settle(live);
+    expect(live.status().ok).toBe(false);
+    expect(live.status().problems.map(({ rule }) => rule)).toContain('file/unreadable');
+    expect(namesOf(live)).toEqual(['a v1', 'default v1']);
+    await unlink(join(folder, 'b.yaml'));
+    await write('a.yaml', smallRunbook('a', 2));
+    await settle(live);
+    expect(namesOf(live)).toEqual(['a v2', 'default v1']);
   });
 });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +14,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const named = (name: string) => harm.replace('name: ai-harm-response', `name: ${name}`);
+/** The harm runbook under another name, for other alerts. */
+const named = (name: string) =>
+  harm
+    .replace('name: ai-harm-response', `name: ${name}`)
+    .replace('- alertname=', `- team="${name}"\n    - alertname=`);
 
 describe('loadRunbooks', () => {
   it('loads the shipped library', async () => {
@@ -145,6 +150,53 @@ describe('loadRunbooks', () => {
     // The shipped default is added without having been asked for.
     const severities = own.problems.map(({ file, severity }) => [file.startsWith(folder), severity] as const);
     expect(new Set(severities.map(String))).toEqual(new Set(['true,error', 'false,warning']));
+  });
+});
+
+describe('loadRunbooks of two with the same matchers', () => {
+  const matching = (name: string, match: string) =>
+    named(name).replace(/ {2}match:(?:\n {4}- .*)+/, `  match: ${match}`);
+
+  it('warns that the later one is never reached, in whatever order the matchers stand', async () => {
+    await writeFile(join(folder, 'a.yaml'), matching('a', `['alertname="X"', 'team="y"']`));
+    await writeFile(join(folder, 'b.yaml'), matching('b', `['team=y', 'alertname="X"']`));
+    await writeFile(join(folder, 'c.yaml'), matching('c', `['team=y']`));
+    const { ok, problems } = await loadRunbooks([folder]);
+    expect(ok).toBe(true);
+    expect(problems).toMatchObject([
+      {
+        rule: 'runbook/never-matches',
+        severity: 'warning',
+        file: join(folder, 'b.yaml'),
+        path: 'spec.match',
+      },
+    ]);
+    expect(problems[0]?.message).toContain(join(folder, 'a.yaml'));
+  });
+
+  it('can be told not to, and the entry is not unused where a file is checked alone', async () => {
+    const ignore =
+      'metadata:\n  ignore: [{ rule: runbook/never-matches, reason: the other one goes away next week }]';
+    await writeFile(join(folder, 'a.yaml'), matching('a', `['team=y']`));
+    await writeFile(join(folder, 'b.yaml'), matching('b', `['team=y']`).replace('metadata:', ignore));
+    expect((await loadRunbooks([folder])).problems).toEqual([]);
+    expect((await loadRunbooks([join(folder, 'b.yaml')])).problems).toEqual([]);
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('loadRunbooks of what is no regular file', () => {
+  it('refuses a pipe and a link to one without opening them', async () => {
+    await writeFile(join(folder, 'a.yaml'), named('a'));
+    execFileSync('mkfifo', [join(folder, 'pipe.yaml')]);
+    await symlink(join(folder, 'pipe.yaml'), join(folder, 'link.yaml'));
+    const unreadable = (name: string) => ({ rule: 'file/unreadable', file: join(folder, name) });
+    const { ok, problems } = await loadRunbooks([folder]);
+    expect(ok).toBe(false);
+    expect(problems).toMatchObject([unreadable('link.yaml'), unreadable('pipe.yaml')]);
+    expect(problems[0]?.message).toContain('no regular file');
+    expect((await loadRunbooks([join(folder, 'pipe.yaml')])).problems).toMatchObject([
+      unreadable('pipe.yaml'),
+    ]);
   });
 });
 

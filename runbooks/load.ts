@@ -3,7 +3,9 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as letOthersRun } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { formatMatcher } from '../domain/matcher.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
+import { ignores } from './checks/ignored.ts';
 import { type CompileOptions, compileRunbook } from './compile.ts';
 import { DEFAULT_RUNBOOK } from './match.ts';
 import { hasErrors, type Problem } from './problem.ts';
@@ -127,6 +129,7 @@ class Loading {
   readonly files: string[] = [];
   readonly #options: LoadOptions;
   readonly #fileOfName = new Map<string, string>();
+  readonly #fileOfMatchers = new Map<string, string>();
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -157,6 +160,23 @@ class Loading {
     }
     this.#fileOfName.set(name, file);
     this.runbooks.push(compiled.runbook);
+    this.#checkReached(file, read.text, compiled.runbook);
+  }
+
+  /** The first that matches answers: a later one with the same matchers never does. */
+  #checkReached(file: string, text: string, { match, name }: CompiledRunbook): void {
+    // The default answers what no other does, whatever it matches.
+    if (match.length === 0) return;
+    const matchers = [...new Set(match.map(formatMatcher))].sort().join('\n');
+    const other = this.#fileOfMatchers.get(matchers);
+    if (other === undefined) {
+      this.#fileOfMatchers.set(matchers, file);
+      return;
+    }
+    const source = new YamlSource(file, text);
+    if (name === DEFAULT_RUNBOOK || ignores(source, 'runbook/never-matches')) return;
+    const message = `answers no alert: ${other} has the same matchers and comes before it: change those of one`;
+    this.problems.push(source.keyProblem('runbook/never-matches', ['spec', 'match'], message));
   }
 }
 

@@ -8,7 +8,13 @@ import { MAX_FILE_BYTES } from './yaml-source.ts';
 export async function readYamlFile(file: string): Promise<{ text: string } | { problem: Problem }> {
   let bytes: Buffer;
   try {
-    if ((await stat(file)).size > MAX_FILE_BYTES) {
+    const status = await stat(file);
+    // Opening a pipe waits for a writer, and a device may do anything.
+    if (!status.isFile()) {
+      const message = `${status.isDirectory() ? 'is a folder' : 'is no regular file'}: name a file of text`;
+      return { problem: fileProblem(file, 'file/unreadable', message) };
+    }
+    if (status.size > MAX_FILE_BYTES) {
       const message = `the file is larger than ${MAX_FILE_BYTES / 1024} KiB`;
       return { problem: fileProblem(file, 'file/too-large', message) };
     }

@@ -13,6 +13,7 @@ import {
 } from 'yaml';
 import { formatPath, type Path, type Problem } from './problem.ts';
 import { type RuleId, ruleOf } from './rules.ts';
+import { isMasked, mask, namesThatAreText, type Slip, type Span, slipOf, unmask } from './yaml-slips.ts';
 
 /** A runbook of 100 steps has about 20 KiB; more is a mistake or an attack on the parser. */
 export const MAX_FILE_BYTES = 256 * 1024;
@@ -25,6 +26,9 @@ const MAX_OPEN_BRACKETS = 200;
 const MANY_DASHES = /(?:[-?][ \t]+){200}/;
 /** After the first mistakes of syntax the parser guesses, and what it says of the rest is no help. */
 const MAX_SYNTAX_TOLD = 3;
+/** Each text that lacks its quotes is read once more; whoever has more of them mends these first. */
+const MAX_SLIPS = 20;
+const MAX_DUPLICATES_TOLD = 20;
 /** Longest excerpt of a line in a problem. */
 const MAX_EXCERPT_LENGTH = 160;
 /**
@@ -41,20 +45,19 @@ const MAX_KEY_SHOWN = 60;
 /** A rule that only a step type has (StepDefinition.rules), by its id. */
 export type OwnRule = { own: string };
 
-/** Part of the file that a problem is about, as offsets. */
-export interface Span {
-  start: number;
-  end: number;
-}
-
 /** A parsed file that finds the place of everything in it. */
 export class YamlSource {
   readonly file: string;
   readonly text: string;
   /** Plain JSON-like data; undefined when the file could not be read as YAML. */
   readonly value: unknown;
+  /** Mistakes of YAML. There may be a value all the same: see `readable`. */
   readonly problems: Problem[] = [];
-  readonly #lines = new LineCounter();
+  /** Whether `value` is what the file says but for the places that `problems` names, so that it can be checked. */
+  readonly readable: boolean = false;
+  /** What was told of by `problems`, though it was read. */
+  readonly #told: Span[] = [];
+  #lines = new LineCounter();
   readonly #document: Document.Parsed | undefined;
 
   constructor(file: string, text: string) {
@@ -77,21 +80,33 @@ export class YamlSource {
       this.#report('yaml/depth', { start: tooDeep, end: tooDeep + 1 }, 'nested too deeply to be read');
       return;
     }
-    const document = this.#parse(this.text);
-    if (document === undefined) return;
+    const parsed = this.#parseMending();
+    if (parsed === undefined) return;
+    const { document, slips } = parsed;
     this.#document = document;
+    for (const slip of slips) this.#report(slip.rule, slip.span, slip.message);
     this.#checkCharacters(this.text);
-    for (const error of [...document.errors, ...document.warnings].slice(0, MAX_SYNTAX_TOLD)) {
+    const mended = this.problems.length;
+    const isDuplicate = ({ code }: { code: string }) => code === 'DUPLICATE_KEY';
+    const errors = [...document.errors, ...document.warnings];
+    this.#reportErrors(
+      errors.filter((error) => !isDuplicate(error)),
+      document,
+    );
+    this.#checkNodes(document);
+    const unreliable = this.problems.length > mended;
+    for (const error of errors.filter(isDuplicate).slice(0, MAX_DUPLICATES_TOLD)) {
       this.#reportSyntax(error, document);
     }
-    this.#checkNodes(document);
-    if (this.problems.length > 0) {
-      this.problems.sort((a, b) => a.line - b.line || a.column - b.column);
-      return;
-    }
+    this.problems.sort((a, b) => a.line - b.line || a.column - b.column);
+    if (unreliable || !this.#keepFirstKeys(document)) return;
+    this.#restoreTexts(document);
     try {
       this.value = document.toJS({ maxAliasCount: MAX_ALIASES });
+      this.readable = true;
     } catch {
+      // A key that stands twice may have had the anchor.
+      if (this.problems.length > 0) return;
       // Few aliases, but of aliases of aliases: together they stand for too much.
       this.#report(
         'yaml/alias',
@@ -99,6 +114,107 @@ export class YamlSource {
         'aliases of aliases multiply: write the values out',
       );
     }
+  }
+
+  /** Whether a problem is about a place of which `problems` tells already. */
+  isTold({ line, column }: Problem): boolean {
+    const at = (this.#lines.lineStarts[line - 1] ?? 0) + column - 1;
+    return this.#told.some(({ start, end }) => at >= start && at < end);
+  }
+
+  /** Parses, and again with every text that lacks its quotes read as if it had them, as long as that is what is wrong first. */
+  #parseMending(): { document: Document.Parsed; slips: Slip[] } | undefined {
+    const slips: Slip[] = [];
+    let text = this.text;
+    for (;;) {
+      const document = this.#parse(text);
+      if (document === undefined) return undefined;
+      if (slips.length >= MAX_SLIPS || isMasked(this.text)) return { document, slips };
+      const errors = [...document.errors, ...document.warnings].filter(
+        ({ code }) => code !== 'DUPLICATE_KEY',
+      );
+      const found: { at: number; slip?: Slip | undefined }[] = [
+        ...errors.map((error) => ({ at: error.pos[0], slip: slipOf(text, error, document) })),
+        ...namesThatAreText(text, document).map((slip) => ({ at: slip.span.start, slip })),
+      ].sort((a, b) => a.at - b.at);
+      const slip = found[0]?.slip;
+      if (slip?.text === undefined) return { document, slips };
+      const masked = mask(text, slip.text);
+      if (masked === text) return { document, slips };
+      text = masked;
+      slips.push({ ...slip, message: unmask(slip.message) });
+      this.#told.push(slip.text);
+    }
+  }
+
+  /** Errors of the parser, by what is likely behind them; what follows from one that was told is left out. */
+  #reportErrors(
+    errors: readonly { code: string; message: string; pos: [number, number] }[],
+    document: Document.Parsed,
+  ): void {
+    const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
+    const inOrder = [...(tabs.length > 0 ? tabs : errors)].sort((a, b) => a.pos[0] - b.pos[0]);
+    const places = new Set<number>();
+    let isKnown = false;
+    for (const error of inOrder) {
+      if (places.size >= MAX_SYNTAX_TOLD) return;
+      const slip = slipOf(this.text, error, document);
+      // Behind a slip the parser guesses: then only what is one by itself is told.
+      if (isKnown && slip?.text === undefined && tabs.length === 0) continue;
+      const place = slip?.span.start ?? error.pos[0];
+      if (places.has(place)) continue;
+      places.add(place);
+      isKnown ||= slip !== undefined;
+      if (slip === undefined) this.#reportSyntax(error, document);
+      else this.#report(slip.rule, slip.span, slip.message);
+    }
+  }
+
+  /**
+   * Takes the second of two equal keys out of the document. Of two maps, both stay, so that the names in them are known.
+   * @returns false where that would leave something out that others name: a list of steps.
+   */
+  #keepFirstKeys(document: Document.Parsed): boolean {
+    let ok = true;
+    const merge = (map: { items: unknown[] }, name: string): void => {
+      const firsts = new Map<string, { value: unknown }>();
+      map.items = map.items.filter((item) => {
+        if (!isPair(item) || !isScalar(item.key)) return true;
+        const key = String(item.key.value);
+        const first = firsts.get(key);
+        if (first === undefined) {
+          firsts.set(key, item);
+          return true;
+        }
+        if (isMap(first.value) && isMap(item.value)) {
+          // Two metrics or inputs of one name: fields of both would be one that nobody wrote.
+          if (name === 'metrics' || name === 'inputs') return false;
+          first.value.items.push(...item.value.items);
+          merge(first.value, key);
+        } else if (!isScalar(first.value) || !isScalar(item.value)) {
+          ok = false;
+        }
+        return false;
+      });
+    };
+    if (!document.errors.some(({ code }) => code === 'DUPLICATE_KEY')) return true;
+    visit(document, {
+      Map: (_key, map, ancestors) => {
+        const pair = ancestors.at(-1);
+        merge(map, isPair(pair) && isScalar(pair.key) ? String(pair.key.value) : '');
+      },
+    });
+    return ok;
+  }
+
+  /** Texts as they stand in the file: without what was done for the parser, and without characters that are not shown. */
+  #restoreTexts(document: Document.Parsed): void {
+    if (this.problems.length === 0) return;
+    visit(document, {
+      Scalar: (_key, node) => {
+        if (typeof node.value === 'string') node.value = unmask(node.value).replace(HIDDEN_CHARACTER, '');
+      },
+    });
   }
 
   #checkCharacters(text: string): void {
@@ -109,6 +225,7 @@ export class YamlSource {
       const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
       const message = `there is a character here that is not shown (U+${code}): delete it, or write "\\u${code}" in double quotes`;
       this.#report('yaml/characters', { start: found.index, end: found.index + 1 }, message);
+      this.#told.push(this.#scalarAround(found.index));
     }
   }
 
@@ -150,6 +267,18 @@ export class YamlSource {
     return found;
   }
 
+  #scalarAround(at: number): Span {
+    let span: Span = { start: at, end: at + 1 };
+    if (this.#document === undefined) return span;
+    visit(this.#document, {
+      Scalar: (_key, node) => {
+        const own = spanOf(node);
+        if (own.start <= at && at < own.end) span = own;
+      },
+    });
+    return span;
+  }
+
   #firstAlias(document: Document.Parsed): Span {
     let span: Span = { start: 0, end: 1 };
     visit(document, {
@@ -162,6 +291,7 @@ export class YamlSource {
   }
 
   #parse(text: string): Document.Parsed | undefined {
+    this.#lines = new LineCounter();
     try {
       return parseDocument(text, {
         version: '1.2',

@@ -1,5 +1,6 @@
 /**
- * Writes the generated pages of docs/: configuration.md, runbook-reference.md, rules.md and runbook.schema.json.
+ * Writes the generated pages of docs/: configuration.md, runbook-reference.md, rules.md, runbook.schema.json and
+ * scenario.schema.json.
  * Run it with `node scripts/bootstrap.mjs scripts/docs.ts`; scripts/docs.test.ts fails while a page is stale.
  */
 import { spawnSync } from 'node:child_process';
@@ -13,6 +14,7 @@ import type { Rule } from '../runbooks/rules/rule.ts';
 import { RULES } from '../runbooks/rules.ts';
 import type { StepDefinition } from '../runbooks/steps/define.ts';
 import { STEP_DEFINITIONS } from '../runbooks/steps/registry.ts';
+import { scenarioJsonSchema } from '../simulation/scenario/json-schema.ts';
 import { installationOf } from '../worker/config/installation.ts';
 import { loadConfig } from '../worker/config/load.ts';
 import { configReference } from '../worker/config/reference.ts';
@@ -41,6 +43,7 @@ export function generatedPages(): Record<string, string> {
     'docs/runbook-reference.md': runbookReference(),
     'docs/rules.md': rulesPage(),
     'docs/runbook.schema.json': `${JSON.stringify(runbookJsonSchema(), null, 2)}\n`,
+    'docs/scenario.schema.json': `${JSON.stringify(scenarioJsonSchema(), null, 2)}\n`,
   };
   return Object.fromEntries(Object.entries(pages).map(([file, text]) => [file, formatted(file, text)]));
 }
@@ -160,11 +163,13 @@ function exampleOf(id: string): string | undefined {
 
 function facts(definition: StepDefinition): string {
   return [
-    typeof definition.mutates === 'function'
+    typeof definition.changesProduction === 'function'
       ? 'Changes production, or not, by what it is given'
-      : definition.mutates
+      : definition.changesProduction
         ? 'Changes production'
-        : 'Changes nothing in production',
+        : definition.mutates
+          ? 'Changes nothing in production itself; is not run in observe mode'
+          : 'Changes nothing in production',
     definition.needsTarget ? 'needs a target' : 'works without a target',
     `default timeout ${minutes(definition.defaultTimeoutMs)}`,
     `an unknown condition means ${definition.whenUnknownDefault}`,

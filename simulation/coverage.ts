@@ -1,6 +1,8 @@
 import type { CompiledRunbook, StepPlan } from '../domain/runbook.ts';
 import { parseExpression } from '../runbooks/expressions.ts';
+import { decidingTimes } from './deciding.ts';
 import type { SimulatedRun } from './simulate.ts';
+import type { Decided } from './world/world.ts';
 
 /** Something that a step can come to: `divert: condition unknown`. */
 export interface Branch {
@@ -9,9 +11,11 @@ export interface Branch {
 }
 
 export interface RunbookCoverage {
+  /** How many runs it is of. */
+  scenarios: number;
   steps: { covered: number; all: number };
   branches: { covered: number; all: number };
-  /** Steps that never ran and branches that were never taken, in the order of the runbook. */
+  /** Steps that never succeeded and branches that were never taken, in the order of the runbook. */
   never: { step: string; branches: string[] }[];
   /** Part of steps and branches together, in percent. */
   percent: number;
@@ -64,6 +68,7 @@ function canBeUnknown(expression: string): boolean {
 export class Coverage {
   readonly runbook: CompiledRunbook;
   readonly #covered = new Set<string>();
+  #scenarios = 0;
 
   constructor(runbook: CompiledRunbook) {
     this.runbook = runbook;
@@ -77,6 +82,7 @@ export class Coverage {
       }
     }
     this.#takeConditions(run);
+    this.#scenarios++;
   }
 
   report(): RunbookCoverage {
@@ -86,6 +92,7 @@ export class Coverage {
     const count = (all: Branch[]) => ({ covered: all.filter(isCovered).length, all: all.length });
     const total = count([...steps, ...branches]);
     return {
+      scenarios: this.#scenarios,
       steps: count(steps),
       branches: count(branches),
       never: this.runbook.steps.flatMap(({ id }) => {
@@ -103,7 +110,8 @@ export class Coverage {
   /** Texts of the engine (workflows/incident/engine.ts): `divert: skipped (needs page, which was failed)`. */
   #takeEnd(text: string): void {
     const [, id = '', status = '', reason = ''] = /^(\S+): ([a-z-]+)(?: \((.*)\))?$/s.exec(text) ?? [];
-    if (['succeeded', 'would-have', 'failed'].includes(status)) this.#cover(id, RAN);
+    // What only would have run, in observe mode, has not.
+    if (status === 'succeeded') this.#cover(id, RAN);
     if (status === 'failed') this.#cover(id, FAILED);
     if (status === 'rejected') this.#cover(id, reason.startsWith('rejected by') ? REJECTED : OVERDUE);
     if (status === 'skipped' && reason.startsWith('needs ')) this.#cover(id, SKIPPED);
@@ -123,14 +131,33 @@ export class Coverage {
       this.#cover(not, why.startsWith('it is not the case') ? NOT_PREAPPROVED : PREAPPROVAL_UNKNOWN);
   }
 
-  /** By the text of the condition: two steps with the same one share what it came to. */
+  /** What conditions came to while the step itself was deciding: another step with the same condition says nothing. */
   #takeConditions(run: SimulatedRun): void {
-    const branches = { held: HELD, not: NOT_HELD, unknown: UNKNOWN };
-    for (const { id, when, whenever } of this.runbook.steps) {
-      for (const text of [when, whenever]) {
-        if (text === undefined) continue;
-        for (const result of run.observed.decided.get(text) ?? []) this.#cover(id, branches[result]);
+    for (const plan of this.runbook.steps) {
+      for (const { fromMs, untilMs, started } of decidingTimes(plan, run, this.runbook.steps)) {
+        const during = (text: string | undefined) =>
+          (run.observed.decided.get(text ?? '') ?? []).filter(
+            (one) => one.fromMs <= untilMs && one.toMs >= fromMs,
+          );
+        // Decided once; what it was skipped for is in its end.
+        const [first] = during(plan.when);
+        if (started && first?.result === 'held') this.#cover(plan.id, HELD);
+        if (started && first?.result === 'unknown') this.#cover(plan.id, UNKNOWN);
+        this.#takeWatched(plan, during(plan.whenever), started);
       }
+    }
+  }
+
+  /** Up to the moment at which the step stopped watching. */
+  #takeWatched(plan: StepPlan, results: Decided[], started: boolean): void {
+    for (const { result, fromMs, toMs } of results) {
+      if (result === 'held') {
+        if (started) this.#cover(plan.id, HELD);
+        return;
+      }
+      this.#cover(plan.id, result === 'not' ? NOT_HELD : UNKNOWN);
+      const ran = result === 'unknown' && plan.whenUnknown === 'run';
+      if (started && ran && toMs - fromMs >= this.runbook.watchEveryMs) return;
     }
   }
 }

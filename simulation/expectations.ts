@@ -58,6 +58,7 @@ export function checkExpectations(
   }
   if (expect.asked !== undefined) same('asked', asks(expect.asked), asks(askedOf(run, runbook)));
   if (expect.notified !== undefined) same('notified', set(expect.notified), set(run.observed.notified));
+  if (expect.tasks?.length === 0) same('tasks', NOTHING, list(view.actionItems.map(({ title }) => title)));
   for (const [index, { lane, title, owner }] of (expect.tasks ?? []).entries()) {
     const ok = view.actionItems.some(
       (item) =>

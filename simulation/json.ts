@@ -1,4 +1,5 @@
 import type { Rehearsed } from './rehearse.ts';
+import { stillOpen } from './still-open.ts';
 
 /** One scenario's result as `--json` prints it: times in milliseconds from the start. Nothing in it depends on the machine. */
 export function rehearsedJson({ file, ok, problems, error, loaded, run, checks }: Rehearsed): object {
@@ -20,11 +21,12 @@ export function rehearsedJson({ file, ok, problems, error, loaded, run, checks }
           },
         }
       : {}),
-    ...(run && view
+    ...(loaded && run && view
       ? {
           startsAt: new Date(run.startMs).toISOString(),
           endedAfterMs: since(run.endMs),
           end: run.end,
+          stillOpen: run.end === 'closed' ? [] : stillOpen(run, loaded.runbook),
           state: view.state,
           outcome: view.outcome ?? null,
           severity: view.severity,

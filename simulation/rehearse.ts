@@ -1,9 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Problem } from '../runbooks/problem.ts';
+import { MAX_FILE_BYTES } from '../runbooks/yaml-source.ts';
 import { Coverage, type RunbookCoverage } from './coverage.ts';
 import { type Check, checkExpectations } from './expectations.ts';
-import { type LoadedScenario, loadScenario } from './scenario/load.ts';
+import { compileFile, type LoadedScenario, loadScenario } from './scenario/load.ts';
 import { type SimulatedRun, simulate } from './simulate.ts';
 
 /** How files of scenarios are called, so that they are told from runbooks. */
@@ -49,24 +50,70 @@ export async function rehearse(file: string, bundlePath: string, runbookFile?: s
   }
 }
 
+/** A runbook, also one that cannot be read as YAML any further. */
+const RUNBOOK_TEXT = /^(["']?)kind\1\s*:\s*(["']?)Runbook\2\s*(#.*)?$/m;
+const YAML_FILE = /\.ya?ml$/;
+
+/** Runbook files of folders (with their subfolders), by what they say they are; single files are scenarios. */
+export async function findRunbooks(paths: readonly string[]): Promise<string[]> {
+  const found = new Set<string>();
+  for (const one of paths) {
+    if (!(await stat(one)).isDirectory()) continue;
+    for (const file of await below(one, 0, (name) => YAML_FILE.test(name) && !SCENARIO_FILE.test(name)))
+      if ((await stat(file)).size <= MAX_FILE_BYTES && RUNBOOK_TEXT.test(await readFile(file, 'utf8')))
+        found.add(file);
+  }
+  return [...found];
+}
+
+/**
+ * Looks at runbooks that no scenario ran: nothing of them is covered, and one that is broken is told as what failed,
+ * unless a scenario has told it.
+ */
+export async function withoutScenarios(
+  runbooks: readonly string[],
+  rehearsed: readonly Rehearsed[],
+): Promise<{ broken: Rehearsed[]; uncovered: CoveredRunbook[] }> {
+  const ran = new Set(rehearsed.flatMap(({ loaded }) => (loaded ? [path.resolve(loaded.runbookFile)] : [])));
+  const told = new Set(
+    rehearsed.flatMap(({ problems }) => problems.map((problem) => path.resolve(problem.file))),
+  );
+  const broken: Rehearsed[] = [];
+  const uncovered: CoveredRunbook[] = [];
+  for (const file of runbooks) {
+    if (ran.has(path.resolve(file)) || told.has(path.resolve(file))) continue;
+    const compiled = await compileFile(file);
+    if (compiled.ok) {
+      const { runbook } = compiled;
+      uncovered.push({ name: runbook.name, file: path.normalize(file), ...new Coverage(runbook).report() });
+    } else broken.push({ file, ok: false, problems: compiled.problems, checks: [], tookMs: 0 });
+  }
+  return { broken, uncovered };
+}
+
 /** Scenario files of files and folders (with their subfolders), each once, in the order of their paths. */
 export async function findScenarios(paths: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
   for (const one of paths) {
-    if ((await stat(one)).isDirectory()) for (const file of await below(one, 0)) found.add(file);
+    if ((await stat(one)).isDirectory()) for (const file of await below(one, 0, isScenario)) found.add(file);
     else found.add(one);
   }
   return [...found];
 }
 
-async function below(folder: string, depth: number): Promise<string[]> {
+function isScenario(name: string): boolean {
+  return SCENARIO_FILE.test(name);
+}
+
+async function below(folder: string, depth: number, wanted: (name: string) => boolean): Promise<string[]> {
   if (depth > MAX_DEPTH) return [];
   const entries = await readdir(folder, { withFileTypes: true });
   const files: string[] = [];
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const file = path.join(folder, entry.name);
-    if (entry.isDirectory() && entry.name !== 'node_modules') files.push(...(await below(file, depth + 1)));
-    else if (SCENARIO_FILE.test(entry.name)) files.push(file);
+    if (entry.isDirectory() && entry.name !== 'node_modules')
+      files.push(...(await below(file, depth + 1, wanted)));
+    else if (wanted(entry.name)) files.push(file);
   }
   return files;
 }

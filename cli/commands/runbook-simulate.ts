@@ -31,7 +31,7 @@ export function addSimulateCommand(runbook: Command, { io, output }: { io: Io; o
     .addHelpText(
       'after',
       `
-Exits with 0 when everything came as the scenario expects, 1 when it did not.
+Exits with 0 when everything came as the scenario expects, 1 when it did not, 2 when a file cannot be read.
 A recorded scenario holds labels of alerts, names of people and their reasons: look at it before you share it.
 
 Examples:
@@ -50,7 +50,9 @@ Examples:
       const { rehearse } = await import('../../simulation/rehearse.ts');
       const result = await rehearse(options.scenario ?? '', await bundle(io), file);
       await show(result, options, output);
-      if (!result.ok) throw new CliError(EXIT.failed, 'told', '');
+      // A path that cannot be read is wrong usage, as for every command of runbook.
+      const unread = result.problems.some(({ rule }) => rule === 'file/unreadable');
+      if (!result.ok) throw new CliError(unread ? EXIT.usage : EXIT.failed, 'told', '');
     });
 }
 

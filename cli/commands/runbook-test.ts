@@ -26,14 +26,17 @@ export function addTestCommand(runbook: Command, { io, output }: { io: Io; outpu
     .addHelpText(
       'after',
       `
-Exits with 0 when every scenario came as it expects, 1 when one did not, 2 for wrong usage.
+Exits with 0 when every scenario came as it expects, 1 when one did not or a runbook of the folders is broken,
+2 for wrong usage. Runbooks of the folders that no scenario runs are covered by 0%.
 
 Examples:
   firebreak runbook test runbooks/
   firebreak runbook test runbooks/ --junit report.xml --min-coverage 80`,
     )
     .action(async (paths: string[], options: Options) => {
-      const { coverageOf, rehearse } = await import('../../simulation/rehearse.ts');
+      const { coverageOf, findRunbooks, rehearse, withoutScenarios } = await import(
+        '../../simulation/rehearse.ts'
+      );
       const files = await scenariosOf(paths);
       const bundlePath = await bundle(io);
       const rehearsed: Rehearsed[] = [];
@@ -43,7 +46,9 @@ Examples:
         rehearsed.push(one);
         progress(rehearsed);
       }
-      const coverage = coverageOf(rehearsed);
+      const { broken, uncovered } = await withoutScenarios(await findRunbooks(paths), rehearsed);
+      rehearsed.push(...broken);
+      const coverage = [...coverageOf(rehearsed), ...uncovered];
       if (options.junit !== undefined) await writeReport(options.junit, rehearsed);
       const low = coverage.filter((one) => one.percent < (options.minCoverage ?? 0));
       const ok = rehearsed.every((one) => one.ok) && low.length === 0;
@@ -55,7 +60,7 @@ Examples:
         for (const one of low) {
           output.print(
             output.colors.red(
-              `${plain(one.name)} is covered by ${Math.floor(one.percent)}%: ${options.minCoverage}% is asked for`,
+              `${plain(one.name)} (${plain(one.file)}) is covered by ${Math.floor(one.percent)}%: ${options.minCoverage}% is asked for`,
             ),
           );
         }

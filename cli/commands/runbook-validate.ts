@@ -5,6 +5,8 @@ import { CliError, EXIT } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
 
 const FORMATS = ['text', 'github'] as const;
+/** Rules of a path that gives nothing to check. */
+const UNREADABLE: readonly string[] = ['file/unreadable'];
 
 interface Options {
   json?: boolean;
@@ -30,7 +32,8 @@ export function addValidateCommand(runbook: Command, output: Output): void {
     .addHelpText(
       'after',
       `
-Exits with 0 when all are right, 1 when there are errors (with --strict: or warnings), 2 for wrong usage.
+Exits with 0 when all are right, 1 when there are errors (with --strict: or warnings), 2 for wrong usage,
+a path that cannot be read, or no runbook at all.
 Scenarios are no runbooks: those in folders are left out. What a rule asks for is in docs/rules.md.
 
 Examples:
@@ -69,6 +72,10 @@ async function validate(paths: string[], options: Options, output: Output): Prom
     // A part of the runbooks says nothing about the others that the configuration speaks of.
     ({ file, rule }) => own(file) && (paths.length === 0 || rule !== 'inputs/unknown-runbook'),
   );
+  if (files.length === 0 && problems.every(({ severity }) => severity !== 'error')) {
+    const message = `There is no runbook in ${chosen.join(', ')}: scenarios are none; try firebreak runbook test for them.`;
+    throw new CliError(EXIT.usage, 'no-runbook', message);
+  }
   const ok = !problems.some(({ severity }) => severity === 'error' || options.strict);
   if (options.json) {
     const runbooks = loaded.runbooks.map(({ name, version, hash }) => ({ name, version, hash }));
@@ -79,6 +86,11 @@ async function validate(paths: string[], options: Options, output: Output): Prom
     if (problems.length > 0) output.print(formatProblems(problems));
     if (ok) output.print(`${files.length} runbook${files.length === 1 ? ' is' : 's are'} right.`);
   }
+  // What the command line names wrongly is wrong usage, as for every command; the rest was checked and told.
+  const isUnreadable = chosen.some((path) =>
+    problems.some(({ file, rule }) => file === path && UNREADABLE.includes(rule)),
+  );
+  if (isUnreadable && paths.length > 0) throw new CliError(EXIT.usage, 'told', '');
   if (!ok) throw new CliError(EXIT.failed, 'told', '');
 }
 

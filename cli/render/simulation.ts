@@ -1,9 +1,11 @@
 import { formatDuration } from '../../domain/duration.ts';
 import { MILESTONES } from '../../domain/incident.ts';
+import type { CompiledRunbook } from '../../domain/runbook.ts';
 import type { RunbookCoverage } from '../../simulation/coverage.ts';
 import type { Check } from '../../simulation/expectations.ts';
 import type { CoveredRunbook, Rehearsed } from '../../simulation/rehearse.ts';
 import type { End, SimulatedRun } from '../../simulation/simulate.ts';
+import { stillOpen } from '../../simulation/still-open.ts';
 import { type Colors, plain } from '../output.ts';
 
 const ENDS: Record<End, string> = {
@@ -49,7 +51,7 @@ export function renderSimulation(result: Rehearsed, colors: Colors): string {
     '',
     ...linesOf(run).map((line) => lineText(line, run.startMs, colors)),
     '',
-    ...endOf(run, colors),
+    ...endOf(run, loaded.runbook, colors),
     '',
     ...checks.map((check) => checkText(check, colors)),
   ];
@@ -82,7 +84,7 @@ function paintOf(kind: string, colors: Colors): (text: string) => string {
   return paints[kind] ?? dim;
 }
 
-function endOf(run: SimulatedRun, colors: Colors): string[] {
+function endOf(run: SimulatedRun, runbook: CompiledRunbook, colors: Colors): string[] {
   const view = run.incidents.at(-1)?.view;
   if (view === undefined) return [];
   const { bold, dim, yellow } = colors;
@@ -93,6 +95,7 @@ function endOf(run: SimulatedRun, colors: Colors): string[] {
   });
   return [
     `${bold(view.state)}${outcome}, ${view.severity}  ${dim(`after ${formatDuration(run.endMs - run.startMs)}: ${ENDS[run.end]}`)}`,
+    ...(run.end === 'closed' ? [] : stillOpen(run, runbook).map((open) => dim(`  ${plain(open)}`))),
     ...view.humanNeeded.map((why) => yellow(`! ${plain(why)}`)),
     ...reached.map((line) => `  ${line}`),
   ];
@@ -114,6 +117,8 @@ export function renderFailures({ checks, error }: Rehearsed, colors: Colors): st
 /** `9/10 steps, 14/18 branches (80%)`, and what was never taken. */
 export function renderCoverage({ name, ...coverage }: CoveredRunbook, colors: Colors): string {
   const { bold, dim } = colors;
+  if (coverage.scenarios === 0)
+    return `${bold(plain(name))}  ${counts(coverage)}\n${dim(`  no scenario runs ${plain(coverage.file)}`)}`;
   const never = coverage.never.map(({ step, branches }) => `  never  ${plain(step)}: ${branches.join(', ')}`);
   return [`${bold(plain(name))}  ${counts(coverage)}`, ...never.map((line) => dim(line))].join('\n');
 }

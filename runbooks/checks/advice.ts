@@ -3,6 +3,7 @@ import type { Reference } from '../expression-syntax.ts';
 import { parseExpression } from '../expressions.ts';
 import { inputName } from '../inputs.ts';
 import type { Problem } from '../problem.ts';
+import { changesProduction } from '../steps/define.ts';
 import { stepDefinition } from '../steps/definitions.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { expressionsOf } from './expressions.ts';
@@ -27,7 +28,7 @@ function adviseOnRunbook(view: RunbookView, source: YamlSource): Problem[] {
     const message = 'nobody is paged: add { id: page, uses: page, with: { roles: [ml-oncall] } }';
     problems.push(source.keyProblem('runbook/nobody-paged', ['spec', 'steps'], message));
   }
-  const acting = view.steps.find(changesProduction);
+  const acting = view.steps.find(isOnlyRecorded);
   if (view.target === undefined && acting !== undefined) {
     const message = `without spec.target the incident stays in observe mode: ${nameOf(acting)} is recorded, never run`;
     problems.push(source.problem('runbook/never-acts', [...acting.path, 'uses'], message));
@@ -39,14 +40,18 @@ function adviseOnRunbook(view: RunbookView, source: YamlSource): Problem[] {
   return problems;
 }
 
-function changesProduction(step: StepView): boolean {
+/** In observe mode. */
+function isOnlyRecorded(step: StepView): boolean {
   const mutates = stepDefinition(step.uses)?.mutates ?? false;
   return typeof mutates === 'function' ? mutates(step.with) : mutates;
 }
 
 function adviseOnStep(step: StepView, view: RunbookView, source: YamlSource): Problem[] {
   const problems: Problem[] = [];
-  if (step.onFailure === 'continue' && (changesProduction(step) || step.uses === 'page')) {
+  if (
+    step.onFailure === 'continue' &&
+    (changesProduction(stepDefinition(step.uses), step.with) || step.uses === 'page')
+  ) {
     const message = 'when this fails, nobody is told: leave it out, or write halt';
     problems.push(source.problem('steps/silent-failure', [...step.path, 'onFailure'], message));
   }

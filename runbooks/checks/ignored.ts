@@ -6,6 +6,8 @@ import { stepsById } from './graph.ts';
 import { listOf, type RunbookView, recordOf } from './view.ts';
 
 const WARNINGS = Object.keys(RULES).filter((id) => RULES[id]?.severity === 'warning');
+/** Told of a set of runbooks (load.ts): a file alone cannot say that they do not occur. */
+const OF_SETS: readonly string[] = ['runbook/never-matches'];
 
 /**
  * Takes out the warnings that `metadata.ignore` turns off, and adds what is wrong with its entries: an entry that is needed
@@ -41,11 +43,18 @@ export function withoutIgnored(
     } else if (typeof step === 'string' && !byId.has(step)) {
       const message = `there is no step ${step}${didYouMean(step, [...byId.keys()])}`;
       added.push(source.problem('ignore/unknown-step', [...path, 'step'], message));
-    } else if (!used.has(index) && !broken) {
+    } else if (!used.has(index) && !broken && !OF_SETS.includes(rule)) {
       const where = typeof step === 'string' ? ` at step ${step}` : '';
       const message = `${rule} does not occur${where}: take the entry out`;
       added.push(source.problem('ignore/unused', [...path, 'rule'], message));
     }
   }
   return [...kept, ...added];
+}
+
+/** Whether `metadata.ignore` turns a warning about the whole runbook off. */
+export function ignores(source: YamlSource, rule: string): boolean {
+  return listOf(recordOf(recordOf(source.value).metadata).ignore)
+    .map(recordOf)
+    .some((entry) => entry.rule === rule && entry.step === undefined);
 }

@@ -1,8 +1,12 @@
 import { writeDuration } from '../../domain/duration.ts';
 import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
+import { stepDefinition } from '../steps/definitions.ts';
 
 /** The longest that something can take, or why nothing bounds it. */
 export type Bound = { ms: number } | { unbounded: string };
+
+/** What a condition takes at the longest: then it counts as unknown (workflows/incident/services.ts, measure). */
+export const MEASURE_WITHIN_MS = 30_000;
 
 const NOW: Bound = { ms: 0 };
 
@@ -35,7 +39,7 @@ export class Bounds {
 
   /** People are asked: its condition has been decided, and its plan is made. */
   asks(step: StepPlan): Bound {
-    return plus(this.decided(step), hasOwnPlan(step) ? step.timeoutMs : 0);
+    return planned(step, this.decided(step));
   }
 
   /** It has ended, however it ended. */
@@ -61,12 +65,18 @@ export class Bounds {
 
   private diversion(step: StepPlan): { step: StepPlan; bound: Bound; sinceCondition: boolean } {
     if (step.whenever === undefined) return { step, bound: this.end(step), sinceCondition: false };
-    const seen = plus(this.start(step), this.runbook.watchEveryMs);
+    // At worst it comes true just after a slow measurement has read its values: the next one sees it.
+    const seen = plus(this.conditioned(step), 2 * MEASURE_WITHIN_MS + this.runbook.watchEveryMs);
     return { step, bound: finish(step, seen), sinceCondition: true };
   }
 
+  /** Its `when` has been decided. */
+  private conditioned(step: StepPlan): Bound {
+    return plus(this.start(step), step.when === undefined ? 0 : MEASURE_WITHIN_MS);
+  }
+
   private decided(step: StepPlan): Bound {
-    const start = this.start(step);
+    const start = this.conditioned(step);
     if (step.whenever === undefined || 'unbounded' in start) return start;
     return { unbounded: `${step.id} waits until ${step.whenever}` };
   }
@@ -74,7 +84,7 @@ export class Bounds {
 
 /** The end of a step whose condition has been decided at `decided`: its plan, its people, its own time. */
 function finish(step: StepPlan, decided: Bound): Bound {
-  const asked = plus(decided, hasOwnPlan(step) ? step.timeoutMs : 0);
+  const asked = planned(step, decided);
   const { approval } = step;
   if (approval === undefined) return plus(asked, step.timeoutMs);
   if (approval.onTimeout === 'reject') return plus(asked, approval.timeoutMs + step.timeoutMs);
@@ -88,9 +98,10 @@ function isSooner(a: Bound, b: Bound): boolean {
   return 'ms' in a && (!('ms' in b) || a.ms < b.ms);
 }
 
-/** A rollback makes a plan, within its timeout, before anybody is asked. */
-function hasOwnPlan(step: StepPlan): boolean {
-  return step.uses === 'rollback';
+/** Its plan is made, within its timeout, and it is known whether the runbook approves by itself. */
+function planned(step: StepPlan, decided: Bound): Bound {
+  const plan = stepDefinition(step.uses)?.prepares ? step.timeoutMs : 0;
+  return plus(decided, plan + (step.approval?.preapprovedWhen === undefined ? 0 : MEASURE_WITHIN_MS));
 }
 
 export function boundText(bound: Bound): string {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
 import { loadRunbooks } from '../load.ts';
+import { STEP_DEFINITIONS } from '../steps/registry.ts';
+import { STEP_RUNNERS } from '../steps/runners.ts';
 import { explainRunbook } from './explain.ts';
 
 const { runbooks } = await loadRunbooks();
@@ -45,9 +47,9 @@ describe('explainRunbook', () => {
   it('counts containment from the moment at which a standing condition holds', () => {
     const { containment } = explainRunbook(shipped);
     const divert = shipped.steps.find(({ id }) => id === 'divert');
-    // 15 s until it is looked at, and the 5 minutes that the step may take.
+    // A slow measurement that just missed it, 15 s until the next one, which is slow too, and 5 minutes for the step.
     expect(divert?.timeoutMs).toBe(300_000);
-    expect(containment).toMatch(/^within 5m15s of the moment at which metrics\.harmRate > /);
+    expect(containment).toMatch(/^within 6m15s of the moment at which metrics\.harmRate > /);
   });
 
   it('counts containment from the alert where nothing is waited for', () => {
@@ -90,6 +92,43 @@ describe('explainRunbook', () => {
       who: '2 different people of ml-oncall',
       at: 'at once',
     });
+  });
+
+  it('says on what containment depends: its condition, and steps before it that fail quietly', () => {
+    const divert = step('divert', {
+      uses: 'divert',
+      mutates: true,
+      needs: ['a'],
+      when: 'metrics.harmRate > 0.1',
+      with: { to: 'block' },
+    });
+    const steps = [step('a', { onFailure: 'continue', timeoutMs: 30_000 }), divert];
+    const { containment } = explainRunbook({ ...shipped, steps });
+    // 30 s for the step before it, 30 s for the measurement, 60 s for itself.
+    expect(containment).toMatch(/^if, when it could start, metrics\.harmRate > 0\.1, within 2m of the alert/);
+    expect(containment).toContain('otherwise it is not contained');
+    expect(containment).toContain('when a fails, it is skipped and nobody is called');
+  });
+
+  it('counts the making of plans where runners make one, as their definitions say', () => {
+    for (const [type, runner] of Object.entries(STEP_RUNNERS))
+      expect([type, STEP_DEFINITIONS[type]?.prepares]).toEqual([type, runner.prepare !== undefined]);
+  });
+
+  it('does not call an approval a change of production', () => {
+    const approval = { from: ['ml-oncall'], count: 1, timeoutMs: 60_000, onTimeout: 'reject' as const };
+    const gate = step('gate', { uses: 'approval', mutates: true, approval, with: { summary: 'Go on?' } });
+    const explanation = explainRunbook({ ...shipped, steps: [gate] });
+    expect(explanation.changesProduction).toEqual([]);
+    expect(explanation.order[0]?.[0]?.changesProduction).toBe(false);
+    expect(explanation.mermaid).not.toContain(':::production');
+    expect(explanation.asked[0]?.at).toBe('within 1m');
+  });
+
+  it('ends by itself only where recovery is proved and traffic restored', () => {
+    expect(explainRunbook(shipped).ends).toMatch(/^by itself once recovery is proved/);
+    const steps = shipped.steps.filter(({ uses }) => uses !== 'restore');
+    expect(explainRunbook({ ...shipped, steps }).ends).toMatch(/^when a person resolves it, with a reason/);
   });
 
   it('says never where nothing diverts, and that nobody decides where nobody is asked', () => {

@@ -1,5 +1,6 @@
 import { writeDuration } from '../../domain/duration.ts';
 import type { ApprovalSpec, CompiledRunbook, InputValue, StepPlan } from '../../domain/runbook.ts';
+import { changesProduction } from '../steps/define.ts';
 import { stepDefinition } from '../steps/definitions.ts';
 import { type Bound, Bounds, boundText } from './bounds.ts';
 import { mermaidOf } from './mermaid.ts';
@@ -61,19 +62,33 @@ export function explainRunbook(runbook: CompiledRunbook): Explanation {
     severity: runbook.severity,
     inputs: runbook.inputs,
     order: levelsOf(runbook).map((level) => level.map((step) => explainStep(step, runbook))),
-    changesProduction: runbook.steps
-      .filter((step) => step.mutates)
-      .map((step) => `${step.id}: ${describe(step)}`),
+    changesProduction: runbook.steps.filter(isChange).map((step) => `${step.id}: ${describe(step)}`),
     asked: runbook.steps.flatMap((step) =>
       step.approval === undefined
         ? []
         : [{ step: step.id, who: whoIsAsked(step.approval), at: boundText(bounds.asks(step)) }],
     ),
-    containment: containmentText(bounds),
+    containment: containmentText(runbook, bounds),
     humanNeeded: humanText(runbook, bounds),
-    ends: `by itself once recovery is proved, traffic is restored and no alert has fired for ${writeDuration(runbook.resolveAfterMs)}; otherwise by a person, with a reason`,
+    ends: endsText(runbook),
     mermaid: mermaidOf(runbook, describe),
   };
+}
+
+function isChange(step: StepPlan): boolean {
+  return changesProduction(stepDefinition(step.uses), step.with);
+}
+
+/** As workflows/incident/workflow.ts resolves it: what is not proved to be mitigated does not end by itself. */
+function endsText(runbook: CompiledRunbook): string {
+  const uses = (type: string) => runbook.steps.some((step) => step.uses === type);
+  const quiet = `no alert has fired for ${writeDuration(runbook.resolveAfterMs)}`;
+  const proved =
+    uses('verify') && uses('restore')
+      ? `by itself once recovery is proved, traffic is restored, ${quiet} and no human is needed; otherwise when a person resolves it, with a reason`
+      : 'when a person resolves it, with a reason';
+  if (runbook.target === undefined) return proved;
+  return `${proved}; where the target is in observe mode, by itself too, when ${quiet}, all steps have ended or only watch, and no human is needed`;
 }
 
 function describe(step: StepPlan): string {
@@ -86,7 +101,7 @@ function explainStep(step: StepPlan, runbook: CompiledRunbook): StepExplanation 
     id: step.id,
     uses: step.uses,
     does: describe(step),
-    changesProduction: step.mutates,
+    changesProduction: isChange(step),
     ...(condition === undefined ? {} : { condition }),
     ...(step.approval === undefined ? {} : { asks: approvalText(step.approval) }),
     ifItFails: FAILURE_TEXT[step.onFailure],
@@ -96,12 +111,13 @@ function explainStep(step: StepPlan, runbook: CompiledRunbook): StepExplanation 
 }
 
 /** What the failure of a step means where the runbook says nothing else. */
-export const USUAL_FAILURE = 'the commander is paged, and what needs it is skipped';
+export const USUAL_FAILURE =
+  'the commander is paged, and what needs it is skipped, unless it starts however that ended; the same where nobody approves in time and that means no; where a person says no, what needs it is skipped and the incident waits for people';
 
 const FAILURE_TEXT: Record<StepPlan['onFailure'], string> = {
-  continue: 'the rest goes on, and nobody is called',
+  continue: 'nobody is called, what needs it is skipped, and the rest goes on',
   escalate: USUAL_FAILURE,
-  halt: 'the commander is paged, and nothing else starts',
+  halt: 'the commander is paged, what waits, watches or asks is skipped, and nothing else starts',
 };
 
 function conditionText(step: StepPlan, runbook: CompiledRunbook): string | undefined {
@@ -133,15 +149,57 @@ function approvalText(approval: ApprovalSpec): string {
   ].join('; ');
 }
 
-function containmentText(bounds: Bounds): string {
+function containmentText(runbook: CompiledRunbook, bounds: Bounds): string {
   const found = bounds.containment();
   if (found === undefined) return 'never: no step diverts traffic';
   const { step, bound, sinceCondition } = found;
-  if ('unbounded' in bound) return boundText(bound);
-  if (!sinceCondition)
-    return `${boundText(bound)} of the alert, or ${step.id} has failed and the commander is paged`;
+  const others = runbook.steps.some((other) => other.uses === 'divert' && other !== step);
+  const condition = step.when === undefined ? '' : `if, when it could start, ${step.when}${unless(step)}, `;
+  const otherwise =
+    step.when === undefined ? '' : `; otherwise ${others ? `not by ${step.id}` : 'it is not contained'}`;
+  const silent = silentText(step, runbook);
+  if ('unbounded' in bound) return `${condition}${boundText(bound)}${otherwise}${silent}`;
   const unknown = step.whenUnknown === 'run' ? ', or is unknown twice in a row' : '';
-  return `${boundText(bound)} of the moment at which ${step.whenever}${unknown}, or ${step.id} has failed and the commander is paged`;
+  const since = sinceCondition ? `of the moment at which ${step.whenever}${unknown}` : 'of the alert';
+  const needed = step.needs.length === 0 || step.always ? '' : ' or what it needs';
+  const no =
+    step.approval === undefined
+      ? ''
+      : `; when people say no, ${step.id} does not run and the incident waits for them`;
+  return `${condition}${boundText(bound)} ${since}, or ${step.id}${needed} has failed and the commander is paged${no}${otherwise}${silent}`;
+}
+
+function unless(step: StepPlan): string {
+  return step.whenUnknown === 'run' ? ' (also when that cannot be measured)' : '';
+}
+
+/** What keeps a step from starting without anybody being called: steps before it that fail or are skipped quietly. */
+function silentText(step: StepPlan, runbook: CompiledRunbook): string {
+  const before = neededBy(step, runbook);
+  const ids = (steps: StepPlan[]) => steps.map(({ id }) => id).join(' or ');
+  const failing = before.filter(({ onFailure }) => onFailure === 'continue');
+  const conditional = before.filter(({ when }) => when !== undefined);
+  return [
+    ...(failing.length === 0 ? [] : [`; when ${ids(failing)} fails, it is skipped and nobody is called`]),
+    ...(conditional.length === 0
+      ? []
+      : [`; when ${ids(conditional)} is skipped by its condition, so is ${step.id}, and nobody is called`]),
+  ].join('');
+}
+
+/** Steps that have to succeed before a step starts, near and far, in the order of the runbook. */
+function neededBy(step: StepPlan, runbook: CompiledRunbook): StepPlan[] {
+  const found = new Set<string>();
+  const walk = ({ needs, always }: StepPlan): void => {
+    if (always) return;
+    for (const id of needs) {
+      if (found.has(id)) continue;
+      found.add(id);
+      for (const other of runbook.steps) if (other.id === id) walk(other);
+    }
+  };
+  walk(step);
+  return runbook.steps.filter(({ id }) => found.has(id));
 }
 
 /** Who is woken first, and when the first decision is due. */

@@ -1,4 +1,6 @@
 import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
+import { changesProduction } from '../steps/define.ts';
+import { stepDefinition } from '../steps/definitions.ts';
 
 /** Longest text in a node: a graph is looked at, not read. */
 const MAX_LABEL = 80;
@@ -20,13 +22,14 @@ function nodeId(id: string): string {
 
 /** The runbook as a Mermaid flowchart: approvals are rhombuses, what changes production stands out. */
 export function mermaidOf(runbook: CompiledRunbook, describe: (step: StepPlan) => string): string {
+  const changes = (step: StepPlan) => changesProduction(stepDefinition(step.uses), step.with);
   const lines = ['flowchart TD', '  alert(["alert"])'];
   const entry = (step: StepPlan) =>
     step.approval === undefined ? nodeId(step.id) : `${nodeId(step.id)}_ask`;
   for (const step of runbook.steps) {
     const id = nodeId(step.id);
     lines.push(
-      `  ${id}["${label(step.id)}: ${label(describe(step))}"]${step.mutates ? ':::production' : ''}`,
+      `  ${id}["${label(step.id)}: ${label(describe(step))}"]${changes(step) ? ':::production' : ''}`,
     );
     if (step.approval !== undefined) {
       const { count, from } = step.approval;

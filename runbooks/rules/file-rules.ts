@@ -6,7 +6,7 @@ export const FILE_RULES = defineRules({
     severity: 'error',
     asks: 'The file or folder can be read, and holds runbooks.',
     why: 'A path that is wrong would silently leave alerts without their runbook.',
-    mend: 'Check the path and the rights of the file; a folder needs at least one .yaml or .yml file.',
+    mend: 'Check the path and the rights of the file, which is no pipe or device; a folder needs at least one .yaml or .yml file.',
   },
   'file/too-large': {
     severity: 'error',
@@ -30,7 +30,7 @@ export const FILE_RULES = defineRules({
     severity: 'error',
     asks: 'The file is one YAML 1.2 document without duplicate keys.',
     why: 'Of two equal keys one would silently win, and of two documents only the first would be read.',
-    mend: 'Mend the place that is marked. Keep one of two equal keys; give every runbook its own file.',
+    mend: 'Mend the place that is marked, as the message says. Text with ": " in it, or that starts with * & ! % @ ` or {{, stands in quotes.',
   },
   'yaml/directive': {
     severity: 'error',

@@ -8,6 +8,12 @@ export const LANGUAGE_RULES = defineRules({
     why: 'Incidents are known by the name of their runbook.',
     mend: 'Rename one of them.',
   },
+  'runbook/never-matches': {
+    severity: 'warning',
+    asks: 'No two runbooks have the same matchers, in whatever order.',
+    why: 'The first runbook that matches answers an alert: the later one is never reached.',
+    mend: 'Change the matchers of one of them, or take out the one that is not meant.',
+  },
   'match/syntax': {
     severity: 'error',
     asks: 'Entries of match are matchers as Alertmanager writes them, regular expressions in RE2 syntax.',

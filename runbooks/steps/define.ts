@@ -44,8 +44,12 @@ export interface StepDefinition {
   input: z.ZodType<Record<string, unknown>>;
   /** What other steps can read once it has succeeded: fixed, or depending on what is written under `with`. */
   outputs: Outputs | ((input: Record<string, unknown>) => Outputs);
-  /** Changes production: never run in observe mode. */
+  /** Not run in observe mode, but recorded: it changes production, or has people decide about what does. */
   mutates: boolean | ((input: Record<string, unknown>) => boolean);
+  /** Changes production itself; the same as `mutates` unless a type says otherwise. */
+  changesProduction: StepDefinition['mutates'];
+  /** Its runner makes a plan, within the step's timeout, before people are asked. */
+  prepares: boolean;
   /** Cannot work without a target. */
   needsTarget: boolean;
   /** Does nothing but wait for the people of `approval`, which it must have. */
@@ -83,6 +87,8 @@ type Typed<Input> = {
   input: z.ZodType<Input>;
   outputs?: StepDefinition['outputs'];
   mutates?: boolean | ((input: Input) => boolean);
+  changesProduction?: boolean | ((input: Input) => boolean);
+  prepares?: boolean;
   needsTarget?: boolean;
   needsApproval?: boolean;
   whenUnknownDefault?: 'run' | 'skip';
@@ -104,6 +110,7 @@ export function defineStep<Input extends Record<string, unknown>>(typed: Typed<I
     outputs: {},
     needsTarget: false,
     needsApproval: false,
+    prepares: false,
     whenUnknownDefault: 'skip',
     defaultTimeoutMs: DEFAULT_TIMEOUT_MS,
     expressions: none,
@@ -114,9 +121,21 @@ export function defineStep<Input extends Record<string, unknown>>(typed: Typed<I
     ...typed,
     // `input` has given the value that these are called with.
     mutates: (typed.mutates ?? false) as StepDefinition['mutates'],
+    changesProduction: (typed.changesProduction ??
+      typed.mutates ??
+      false) as StepDefinition['changesProduction'],
     innerWaitMs: typed.innerWaitMs as StepDefinition['innerWaitMs'],
     describe: typed.describe as StepDefinition['describe'],
   };
+}
+
+/** Whether a step of this type with this input changes production itself. */
+export function changesProduction(
+  definition: StepDefinition | undefined,
+  input: Record<string, unknown>,
+): boolean {
+  const changes = definition?.changesProduction ?? false;
+  return typeof changes === 'function' ? changes(input) : changes;
 }
 
 /** Entries of a list under `with` that are text, with their paths: `roles`, `escalate.to`. */

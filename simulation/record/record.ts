@@ -13,7 +13,6 @@ import { offset } from './text.ts';
 import { recordedVendors } from './vendors.ts';
 import { recordedWorld } from './world.ts';
 
-const SCHEMA_LINE = ' yaml-language-server: $schema=https://firebreak.dev/schemas/v1alpha1/scenario.json';
 /** Written by a person in Git: longer names are cut by nobody. */
 const MAX_NAME_LENGTH = 100;
 /** YAML lines are not folded: texts stay searchable. */
@@ -69,7 +68,7 @@ export function recordScenario({ view, timeline, runbook, runbookPath }: RecordI
     },
     spec,
   });
-  document.commentBefore = `${SCHEMA_LINE}\n Recorded. Assumed values have a comment: replace them by what you know.`;
+  document.commentBefore = ' Recorded. Assumed values have a comment: replace them by what you know.';
   for (const { path, text } of comments) {
     const node = document.getIn(['spec', 'world', ...path], true);
     if (isNode(node)) node.comment = ` ${text}`;

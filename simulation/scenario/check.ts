@@ -2,9 +2,10 @@ import { MILESTONES } from '../../domain/incident.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { correlationOf, DEFAULT_RUNBOOK, matchesLabels } from '../../runbooks/match.ts';
 import type { Path, Problem } from '../../runbooks/problem.ts';
+import { stepDefinition } from '../../runbooks/steps/definitions.ts';
 import { didYouMean } from '../../runbooks/suggest.ts';
 import type { YamlSource } from '../../runbooks/yaml-source.ts';
-import type { PersonEvent, Scenario, Trigger } from './schema.ts';
+import type { PersonEvent, Scenario, Trigger, Vendor } from './schema.ts';
 
 /** Something a human is needed for: a trigger beside milestones and steps. */
 export const NEEDS_HUMAN = 'needs-human';
@@ -83,6 +84,16 @@ export function checkScenario(source: YamlSource, scenario: Scenario, runbook: C
   for (const [index, { from, until }] of spec.vendors.entries()) {
     if (until !== undefined && until <= from) wrong(['vendors', index, 'until'], 'it ends before it begins');
   }
+  const names = namesOf(runbook);
+  for (const [index, { vendor, for: only = [] }] of spec.vendors.entries()) {
+    const kind = NARROWED_BY[vendor];
+    if (kind === undefined && only.length > 0)
+      wrong(['vendors', index, 'for'], `${vendor} is one: leave for out, or name another vendor`);
+    if (kind === undefined) continue;
+    for (const [at, name] of only.entries()) known(['vendors', index, 'for', at], kind, name, names[kind]);
+  }
+  for (const name of Object.keys(spec.world.endpoints))
+    known(['world', 'endpoints', name], 'endpoint', name, names.endpoint);
   const numbers = spec.world.revisions.map(({ revision }) => revision);
   if (numbers.some((number, index) => index > 0 && number >= (numbers[index - 1] ?? 0)))
     wrong(['world', 'revisions'], 'revisions stand newest first, each with a number of its own');
@@ -90,9 +101,47 @@ export function checkScenario(source: YamlSource, scenario: Scenario, runbook: C
   const { expect } = spec;
   for (const name of Object.keys(expect.steps ?? {})) known(['expect', 'steps', name], 'step', name, steps);
   for (const name of Object.keys(expect.asked ?? {})) known(['expect', 'asked', name], 'step', name, steps);
+  for (const [id, groups] of Object.entries(expect.asked ?? {})) {
+    const from = runbook.steps.find((step) => step.id === id)?.approval?.from;
+    if (steps.includes(id) && from === undefined) wrong(['expect', 'asked', id], `step ${id} asks nobody`);
+    if (from === undefined) continue;
+    for (const [at, group] of groups.entries())
+      if (!from.includes(group))
+        wrong(['expect', 'asked', id, at], `step ${id} does not ask ${group}${didYouMean(group, from)}`);
+  }
+  for (const field of ['paged', 'notPaged'] as const)
+    for (const [at, role] of (expect[field] ?? []).entries())
+      known(['expect', field, at], 'role', role, names.role);
+  for (const [at, channel] of (expect.notified ?? []).entries())
+    known(['expect', 'notified', at], 'channel', channel, names.channel);
   for (const [index, name] of (expect.wouldHave ?? []).entries())
     known(['expect', 'wouldHave', index], 'step', name, steps);
-  return problems;
+  return problems.sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+type NameKind = 'role' | 'channel' | 'endpoint' | 'source';
+
+/** What calls of a vendor ask for by name; the other vendors are one for everything. */
+const NARROWED_BY: Partial<Record<Vendor, NameKind>> = {
+  pager: 'role',
+  notifications: 'channel',
+  endpoints: 'endpoint',
+  samples: 'source',
+};
+/** Paged for what goes wrong, whatever the runbook says (workflows/incident/services.ts, COMMANDER_ROLE). */
+const COMMANDER = 'commander';
+
+/** Names of the installation that the steps of a runbook use. */
+function namesOf(runbook: CompiledRunbook): Record<NameKind, string[]> {
+  const names: Record<NameKind, string[]> = { role: [], channel: [], endpoint: [], source: [] };
+  for (const step of runbook.steps) {
+    for (const { kind, name } of stepDefinition(step.uses)?.references(step.with) ?? []) {
+      const known = Object.hasOwn(names, kind) ? names[kind as NameKind] : undefined;
+      if (known !== undefined && !known.includes(name)) known.push(name);
+    }
+  }
+  if (!names.role.includes(COMMANDER)) names.role.push(COMMANDER);
+  return names;
 }
 
 function missingOf(event: PersonEvent): string | undefined {

@@ -31,6 +31,27 @@ async function problems(spec: string, runbook?: string) {
 const ALERTS = `  alerts: [{ labels: ${LABELS} }]\n`;
 const EXPECT = '  expect: { state: closed }\n';
 
+describe('what is no scenario', () => {
+  it('is told as the runbook that it is', async () => {
+    const result = await loadScenario(RUNBOOK, RUNBOOK);
+    expect(result).toMatchObject({
+      ok: false,
+      problems: [{ message: expect.stringMatching(/^this is a runbook, not a scenario: pass a file/) }],
+    });
+  });
+
+  it('tells mistakes in the order of the file', async () => {
+    const told = await problems(
+      `  expect: { steps: { rolback: succeeded } }\n  world: { metrics: { p98: 1 } }\n${ALERTS}`,
+    );
+    expect(told.map((one) => one.split(':')[0])).toEqual(['5', '6']);
+  });
+
+  it('takes an empty list for none where it says so', async () => {
+    expect(await problems(`${ALERTS}  expect: { tasks: [] }\n`)).toEqual([]);
+  });
+});
+
 describe('a scenario file', () => {
   it('is read with its times as milliseconds from the start, and its runbook compiled', async () => {
     const result = await load(
@@ -101,6 +122,36 @@ describe('mistakes are told with their place', () => {
       'a step that the runbook has not',
       `${ALERTS}  expect: { steps: { rolback: succeeded } }\n`,
       '6:31 the runbook has no step rolback; did you mean rollback?',
+    ],
+    [
+      'a role that nobody pages',
+      `${ALERTS}  vendors: [{ vendor: pager, for: [ml-onkall] }]\n${EXPECT}`,
+      '6:36 the runbook has no role ml-onkall; did you mean ml-oncall?',
+    ],
+    [
+      'a vendor that cannot be narrowed',
+      `${ALERTS}  vendors: [{ vendor: tickets, for: [x] }]\n${EXPECT}`,
+      /tickets is one: leave for out/,
+    ],
+    [
+      'an endpoint that is not called',
+      `${ALERTS}  world: { endpoints: { gate: {} } }\n${EXPECT}`,
+      /the runbook has no endpoint gate/,
+    ],
+    [
+      'a role that is expected to be paged',
+      `${ALERTS}  expect: { notPaged: [comander] }\n`,
+      /no role comander; did you mean commander\?/,
+    ],
+    [
+      'a group that is not asked',
+      `${ALERTS}  expect: { asked: { rollback: [ml-onkall] } }\n`,
+      /step rollback does not ask ml-onkall; did you mean ml-oncall\?/,
+    ],
+    [
+      'expectations that say nothing',
+      `${ALERTS}  expect: { steps: {}, timeline: [] }\n`,
+      /expects something/,
     ],
     [
       'a metric that the runbook has not',

@@ -1,10 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { compileRunbook } from '../../runbooks/compile.ts';
 import type { Problem } from '../../runbooks/problem.ts';
+import { readYamlFile } from '../../runbooks/read-file.ts';
 import { parsePart } from '../../runbooks/schema-problems.ts';
-import { MAX_FILE_BYTES, YamlSource } from '../../runbooks/yaml-source.ts';
+import { YamlSource } from '../../runbooks/yaml-source.ts';
 import { checkScenario } from './check.ts';
 import { type Scenario, scenarioSchema } from './schema.ts';
 
@@ -26,8 +26,13 @@ export async function loadScenario(file: string, runbookFile?: string): Promise<
   if (typeof text !== 'string') return { ok: false, problems: [text] };
   const source = new YamlSource(file, text);
   if (source.problems.length > 0) return { ok: false, problems: source.problems };
+  if (kindOf(source.value) === 'Runbook') {
+    const message =
+      'this is a runbook, not a scenario: pass a file with kind: Scenario, as in runbook simulate RUNBOOK --scenario SCENARIO';
+    return { ok: false, problems: [source.problem('schema/wrong-value', ['kind'], message)] };
+  }
   const { value: scenario, problems } = parsePart(source, scenarioSchema, source.value, []);
-  if (scenario === undefined) return { ok: false, problems };
+  if (scenario === undefined) return { ok: false, problems: inOrder(problems) };
 
   const named = scenario.spec.runbook;
   if (runbookFile === undefined && named === undefined) {
@@ -41,11 +46,24 @@ export async function loadScenario(file: string, runbookFile?: string): Promise<
     const message = `the runbook ${chosen} ${runbookText.message}`;
     return { ok: false, problems: [source.problem('file/unreadable', ['spec', 'runbook'], message)] };
   }
+  const other = new YamlSource(chosen, runbookText);
+  if (kindOf(other.value) === 'Scenario') {
+    const message = 'this is a scenario, not a runbook: pass a file with kind: Runbook here';
+    return { ok: false, problems: [other.problem('schema/wrong-value', ['kind'], message)] };
+  }
   const compiled = compileWith(chosen, runbookText, scenario.spec.inputs);
   if (!compiled.ok) return { ok: false, problems: compiled.problems };
   const mismatches = checkScenario(source, scenario, compiled.runbook);
   if (mismatches.length > 0) return { ok: false, problems: mismatches };
   return { ok: true, loaded: { file, scenario, runbook: compiled.runbook, runbookFile: chosen } };
+}
+
+function kindOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined;
+}
+
+function inOrder(problems: Problem[]): Problem[] {
+  return problems.sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** Reads and compiles a runbook with the defaults of its inputs. */
@@ -66,17 +84,6 @@ function compileWith(file: string, text: string, inputs: Scenario['spec']['input
 }
 
 async function readText(file: string): Promise<string | Problem> {
-  try {
-    if ((await stat(file)).size > MAX_FILE_BYTES) {
-      return fileProblem(file, 'file/too-large', `is larger than ${MAX_FILE_BYTES / 1024} KiB`);
-    }
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    return fileProblem(file, 'file/unreadable', `cannot be read (${code}): check the path`);
-  }
-}
-
-function fileProblem(file: string, rule: Problem['rule'], message: string): Problem {
-  return { file, line: 1, column: 1, length: 1, rule, severity: 'error', message, path: '' };
+  const read = await readYamlFile(file);
+  return 'text' in read ? read.text : read.problem;
 }

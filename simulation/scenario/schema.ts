@@ -212,7 +212,11 @@ const vendor = z.strictObject({
     .enum(['unavailable', 'refused', 'slow'])
     .default('unavailable')
     .describe('unavailable: no answer; refused: credentials are not accepted; slow: takes its time.'),
-  takes: laterMoment.optional().describe('How long a call takes then; default 1s, slow 30s.'),
+  takes: laterMoment
+    .optional()
+    .describe(
+      'How long a call takes then; default 1s, slow 30s; prometheus slow 10s, after which production gives a query up.',
+    ),
 });
 
 const statuses = z.enum([
@@ -302,7 +306,7 @@ const expectation = z
         }),
       )
       .optional()
-      .describe('Action items that are there at the end, among others.'),
+      .describe('Action items that are there at the end, among others; [] for none at all.'),
     humanNeeded: z
       .array(text)
       .optional()
@@ -315,9 +319,18 @@ const expectation = z
     rounds: z.int().min(1).optional().describe('1, and one more for each alert that fired after mitigation.'),
     incidents: z.int().min(1).optional().describe('1, and one more for each that was opened after closing.'),
   })
-  .refine((expected) => Object.values(expected).some((value) => value !== undefined), {
-    error: 'a scenario expects something: name at least one field, such as state',
+  .refine((expected) => Object.entries(expected).some(([name, value]) => asserts(name, value)), {
+    error: 'a scenario expects something: name at least one field that says so, such as state: closed',
   });
+
+/** Fields that say nothing where they are empty; an empty list of the others says that there are none. */
+const SAYS_NOTHING_EMPTY: ReadonlySet<string> = new Set(['steps', 'milestones', 'timeline', 'notPaged']);
+
+function asserts(name: string, value: unknown): boolean {
+  if (value === undefined) return false;
+  if (!SAYS_NOTHING_EMPTY.has(name) || typeof value !== 'object') return true;
+  return Object.keys(value ?? {}).length > 0;
+}
 
 /**
  * The schema of a scenario file. What depends on the runbook (steps, metrics, inputs, labels) is checked by check.ts.

@@ -7,6 +7,9 @@ const FAILS_AFTER_MS = 1_000;
 /** Slow enough to be noticed, and beyond the timeout of quick calls. */
 const SLOW_MS = 30_000;
 
+/** Production's client gives up on a query after this long (activities/prometheus/client.ts). */
+export const QUERY_TIMEOUT_MS = 10_000;
+
 /** Which vendor answers an activity; those that are not here never fail. */
 export const VENDOR_OF: Readonly<Record<string, Vendor>> = {
   readTarget: 'cluster',
@@ -59,6 +62,13 @@ export function troubleOf(
       (trouble.until === undefined || sinceStartMs < trouble.until) &&
       (trouble.for === undefined || (subject !== undefined && trouble.for.includes(subject))),
   );
+}
+
+/** A Prometheus that is slower than its client waits gives no answer, and the client takes until then to know. */
+export function asSeen(trouble: VendorTrouble | undefined): VendorTrouble | undefined {
+  if (trouble?.vendor !== 'prometheus' || trouble.fails !== 'slow') return trouble;
+  const takes = trouble.takes ?? QUERY_TIMEOUT_MS;
+  return takes < QUERY_TIMEOUT_MS ? trouble : { ...trouble, fails: 'unavailable', takes: QUERY_TIMEOUT_MS };
 }
 
 /** How long a call takes that runs into trouble. */

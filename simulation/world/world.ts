@@ -18,7 +18,7 @@ import { Cluster } from './cluster.ts';
 import { Measurement } from './measurement.ts';
 import { absolute, setFrom } from './over-time.ts';
 import { SCRAPE_INTERVAL_MS, Traffic } from './traffic.ts';
-import { failureOf, NEVER_THROWS, subjectOf, takesMs, troubleOf, VENDOR_OF } from './vendors.ts';
+import { asSeen, failureOf, NEVER_THROWS, subjectOf, takesMs, troubleOf, VENDOR_OF } from './vendors.ts';
 
 /** As in activities/kubernetes/await-rollout.ts: progressDeadlineSeconds' default and the grace after it. */
 const DEFAULT_ROLLOUT_TIMEOUT_MS = 660_000;
@@ -49,14 +49,21 @@ export interface Answered {
   tookMs: number;
 }
 
+/** What a condition came to, from the first to the last of the looks in a row that came to the same. */
+export interface Decided {
+  result: 'held' | 'not' | 'unknown';
+  fromMs: number;
+  toMs: number;
+}
+
 /** What is known at the end, beside the incident itself. */
 export interface Observed {
   breaker: BreakerState[];
   changes: string[];
   paged: string[];
   notified: string[];
-  /** What expressions came to, by their text. */
-  decided: Map<string, Set<'held' | 'not' | 'unknown'>>;
+  /** What expressions came to, by their text, in the order of time. */
+  decided: Map<string, Decided[]>;
 }
 
 /** Everything outside of the workflows: answers of Prometheus, Kubernetes and vendors, computed from the scenario. */
@@ -138,7 +145,7 @@ export class World {
     const vendor = VENDOR_OF[type];
     const subject = subjectOf(input);
     const { spec, startMs } = this.#options;
-    const trouble = troubleOf(spec.vendors, vendor, subject, nowMs - startMs);
+    const trouble = asSeen(troubleOf(spec.vendors, vendor, subject, nowMs - startMs));
     this.#tell(vendor, subject, trouble?.fails === 'slow' ? undefined : trouble?.fails);
     if (trouble && trouble.fails !== 'slow' && !NEVER_THROWS.has(type)) {
       return { failure: failureOf(trouble), tookMs: takesMs(trouble) };
@@ -167,9 +174,12 @@ export class World {
   }
 
   #decided(expression: string, result: Evaluation): void {
-    const seen = this.observed.decided.get(expression) ?? new Set();
-    seen.add(result.known ? (result.value === true ? 'held' : 'not') : 'unknown');
-    this.observed.decided.set(expression, seen);
+    const all = this.observed.decided.get(expression) ?? [];
+    const came = result.known ? (result.value === true ? 'held' : 'not') : 'unknown';
+    const last = all.at(-1);
+    if (last?.result === came) last.toMs = this.#nowMs;
+    else all.push({ result: came, fromMs: this.#nowMs, toMs: this.#nowMs });
+    this.observed.decided.set(expression, all);
   }
 
   #mustHaveCluster(): Cluster {
@@ -360,13 +370,13 @@ export class World {
   #prometheusAwayForMs(): number {
     const { spec, startMs } = this.#options;
     const sinceMs = this.#nowMs - startMs;
-    const trouble = troubleOf(spec.vendors, 'prometheus', undefined, sinceMs);
+    const trouble = asSeen(troubleOf(spec.vendors, 'prometheus', undefined, sinceMs));
     return (trouble?.until ?? Number.POSITIVE_INFINITY) - sinceMs;
   }
 
   #prometheusAway(): string | undefined {
     const { spec, startMs } = this.#options;
-    const trouble = troubleOf(spec.vendors, 'prometheus', undefined, this.#nowMs - startMs);
+    const trouble = asSeen(troubleOf(spec.vendors, 'prometheus', undefined, this.#nowMs - startMs));
     return trouble && trouble.fails !== 'slow' ? failureOf(trouble).message : undefined;
   }
 

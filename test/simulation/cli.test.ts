@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -95,6 +95,24 @@ it('test fails for a scenario that fails, and for a coverage that is too low', a
   const low = await firebreak(['runbook', 'test', right, '--min-coverage', '100']);
   expect(low.code).toBe(1);
   expect(low.out).toContain('100% is asked for');
+});
+
+it('test tells of runbooks that no scenario runs, and of broken ones', async () => {
+  const folder = path.join(path.dirname(write('x', '')), 'mixed');
+  await cp(path.join(LIBRARY_PATH, 'default.yaml'), path.join(folder, 'default.yaml'));
+  await cp(RESPONSE, path.join(folder, 'ai-harm-response.yaml'));
+  const scenario = { runbook: 'ai-harm-response.yaml', ...REJECTED, expect: { outcome: 'rejected' } };
+  await cp(scenarioFile(scenario), path.join(folder, 'a.scenario.yaml'));
+  const told = await firebreak(['runbook', 'test', folder]);
+  expect(told.code).toBe(0);
+  expect(told.out).toMatch(
+    /default {2}0\/3 steps, 0\/\d+ branches \(0%\)\n {2}no scenario runs .*default\.yaml/,
+  );
+  expect((await firebreak(['runbook', 'test', folder, '--min-coverage', '1'])).code).toBe(1);
+  await writeFile(path.join(folder, 'broken.yaml'), 'kind: Runbook\nspec: [\n');
+  const broken = await firebreak(['runbook', 'test', folder]);
+  expect(broken.code).toBe(1);
+  expect(broken.out).toMatch(/broken\.yaml:\d+:\d+ error/);
 });
 
 it.each([

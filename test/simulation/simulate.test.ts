@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { rehearsedJson } from '../../simulation/json.ts';
 import { coverageOf } from '../../simulation/rehearse.ts';
+import { stillOpen } from '../../simulation/still-open.ts';
 import { BAD_ABOVE_GOOD, failed, LABELS, rehearsed, write } from './scenarios.ts';
 
 /** The issue asks for a 15-day timer within this, on two cores that others use too. */
@@ -108,6 +109,17 @@ describe('a simulated incident', () => {
     expect(failed(await rehearsed({ world: BAD_ABOVE_GOOD, people, expect: expected }))).toEqual([]);
   });
 
+  it('refuses an approval by somebody of another group, and fails by it unless it was expected', async () => {
+    const people = [
+      { after: 'asked-rollback', person: 'jo', does: 'approve', groups: ['security-oncall'] },
+      { after: 'asked-rollback', wait: '1m', person: 'maria', does: 'reject' },
+    ];
+    const scenario = { world: BAD_ABOVE_GOOD, people, expect: { outcome: 'rejected' } };
+    expect(failed(await rehearsed(scenario))).toEqual(['refused']);
+    const refused = ['jo is in none of the groups'];
+    expect(failed(await rehearsed({ ...scenario, expect: { outcome: 'rejected', refused } }))).toEqual([]);
+  });
+
   it('fails where somebody never comes to do what is written', async () => {
     const result = await rehearsed({
       world: { target: { mode: 'observe' }, ...BAD_ABOVE_GOOD },
@@ -169,8 +181,11 @@ describe('a simulated incident', () => {
   });
 
   it('never runs for ever: the time of the scenario ends it', async () => {
-    const { run } = await rehearsed({ ...APPROVED, people: [], until: '5m' });
+    const { run, loaded } = await rehearsed({ ...APPROVED, people: [], until: '5m' });
     expect(run).toMatchObject({ end: 'until', endMs: run.startMs + 300_000 });
+    const open = loaded ? stillOpen(run, loaded.runbook) : [];
+    expect(open).toContain('rollback still waits for 1 of ml-oncall or commander');
+    expect(open).toContain('verify still waits for rollback');
   });
 
   it('lets fifteen days pass in seconds', async () => {
@@ -204,7 +219,58 @@ describe('a simulated incident', () => {
   });
 });
 
+describe('a Prometheus that is too slow', () => {
+  it('leaves conditions unknown after the time at which its client gives up', async () => {
+    const { run } = await rehearsed({
+      ...APPROVED,
+      vendors: [{ vendor: 'prometheus', fails: 'slow', until: '1m' }],
+    });
+    const entries = run.incidents[0]?.entries ?? [];
+    const severity = entries.find(({ text }) => text.startsWith('Severity '));
+    expect(severity?.text).toContain('no answer');
+    expect((severity?.atMs ?? 0) - run.startMs).toBe(10_000);
+    expect([...run.observed.decided.values()].flat().some(({ result }) => result === 'unknown')).toBe(true);
+  });
+});
+
 describe('coverage', () => {
+  it('does not take for run what only would have run, nor a condition that another step decided', async () => {
+    const [coverage] = coverageOf([
+      await rehearsed({ world: { target: { mode: 'observe' }, ...BAD_ABOVE_GOOD }, people: [] }),
+    ]);
+    const divert = coverage?.never.find(({ step }) => step === 'divert')?.branches;
+    expect(divert).toContain('ran');
+    expect(divert).not.toContain('condition held');
+  });
+
+  it('credits a condition to the step that decided it, not to one that was skipped before', async () => {
+    const runbook = write(
+      'same-condition.yaml',
+      [
+        'apiVersion: firebreak.dev/v1alpha1',
+        'kind: Runbook',
+        'metadata: { name: same-condition, owner: me, version: 1 }',
+        'spec:',
+        '  match: [alertname="A"]',
+        '  correlateBy: [alertname]',
+        `  severity: '"SEV3"'`,
+        '  steps:',
+        '    - { id: page, uses: page, with: { roles: [ml-oncall] } }',
+        '    - { id: one, uses: notify, when: incident.firing > 0, with: { to: a, text: x } }',
+        '    - { id: never, uses: wait, when: incident.firing > 100, with: { for: 1s } }',
+        '    - { id: two, uses: notify, needs: [never], when: incident.firing > 0, with: { to: a, text: x } }',
+        '',
+      ].join('\n'),
+    );
+    const spec = { alerts: [{ labels: { alertname: 'A' } }], expect: { paged: ['ml-oncall'] } };
+    const [coverage] = coverageOf([await rehearsed(spec, runbook)]);
+    const never = Object.fromEntries((coverage?.never ?? []).map(({ step, branches }) => [step, branches]));
+    expect(never.one).not.toContain('condition held');
+    expect(never.two).toContain('condition held');
+    expect(never.never).toContain('ran');
+    expect(never.never).not.toContain('condition did not hold');
+  });
+
   it('counts steps that ran and branches that were taken, over all scenarios of a runbook', async () => {
     const approved = await rehearsed(APPROVED);
     const rejected = await rehearsed({
@@ -218,6 +284,7 @@ describe('coverage', () => {
       expect.arrayContaining(['ran', 'approval given', 'approval overdue', 'failed']),
     );
     expect(both?.steps.covered).toBe(both?.steps.all);
+    expect(both?.scenarios).toBe(2);
     expect(both?.branches.covered).toBeGreaterThan(one?.branches.covered ?? 0);
     expect(both?.never.find(({ step }) => step === 'rollback')?.branches).not.toContain('approval rejected');
   });

@@ -21,6 +21,8 @@ export const definition = defineStep({
   outputs: { approvedBy: 'list<string>' },
   // It changes nothing itself, but what it lets through does: in observe mode nobody is asked about what will not be done.
   mutates: true,
+  changesProduction: false,
+  prepares: true,
   needsApproval: true,
   describe: ({ summary }) => `asks people: ${summary}`,
   templates: ({ summary }) => (typeof summary === 'string' ? [{ path: ['summary'], text: summary }] : []),

@@ -46,6 +46,7 @@ export const definition = defineStep({
   input: rollbackInput,
   outputs: { applied: 'string', revision: 'double', templateHash: 'string' },
   mutates: true,
+  prepares: true,
   needsTarget: true,
   // A Deployment's own deadline is 600 s by default, and awaiting it takes 60 s more.
   defaultTimeoutMs: 20 * MINUTE_MS,

@@ -60,7 +60,10 @@ describe('the shipped library', () => {
     );
     expect(runbooks.filter(({ name }) => names.includes(name))).toEqual([]);
     const variants = await loadRunbooks([path.join(LIBRARY_PATH, 'variants')]);
-    expect(variants.problems).toEqual([]);
+    // They answer the same alerts, so only one of them is loaded at a time: together the later one is warned of.
+    expect(variants.problems.map(({ rule }) => rule)).toEqual(
+      names.slice(1).map(() => 'runbook/never-matches'),
+    );
     const harmful = alerts.find(({ alertname }) => alertname === 'AiHarmfulOutputRateHigh') ?? {};
     for (const variant of variants.runbooks.filter(({ name }) => name !== DEFAULT_RUNBOOK)) {
       expect(matchesLabels(variant.match, harmful)).toBe(true);

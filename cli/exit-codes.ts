@@ -33,3 +33,8 @@ export class CliError extends Error {
     this.hint = hint;
   }
 }
+
+/** What problems of named files end a command with: a path that cannot be read is wrong usage. */
+export function exitCodeFor(problems: readonly { rule: string }[]): ExitCode {
+  return problems.some(({ rule }) => rule === 'file/unreadable') ? EXIT.usage : EXIT.failed;
+}

@@ -1,5 +1,5 @@
 /** Texts with `${{ expression }}` in them. Pure, so that workflow code and the compiler read them alike. */
-import { stripControl } from './plain-text.ts';
+import { stripControl, truncate } from './plain-text.ts';
 
 export type TextPart = { text: string } | { expression: string; start: number; end: number };
 
@@ -42,6 +42,5 @@ export function fillTemplate(
 /** A value as it stands in a text: one line without control characters, numbers shortened. */
 function valueText(value: unknown): string {
   if (typeof value === 'number' && !Number.isInteger(value)) return String(Number(value.toPrecision(DIGITS)));
-  const text = stripControl(String(value));
-  return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH - 1)}…` : text;
+  return truncate(stripControl(String(value)), MAX_VALUE_LENGTH);
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { formatMatcher } from '../domain/matcher.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
 import { ignores } from './checks/ignored.ts';
-import { type CompileOptions, compileRunbook } from './compile.ts';
+import { type CompileOptions, type CompileResult, compileRunbook } from './compile.ts';
 import { DEFAULT_RUNBOOK } from './match.ts';
 import { hasErrors, type Problem } from './problem.ts';
 import { fileProblem, readYamlFile, unreadable } from './read-file.ts';
@@ -189,4 +189,10 @@ function unknownRunbooks(runbooks: readonly CompiledRunbook[], options: LoadOpti
       const message = `runbooks.inputs sets inputs of ${name}, and no runbook of this name is loaded${didYouMean(name, names)}`;
       return fileProblem(options.configFile ?? 'configuration', 'inputs/unknown-runbook', message);
     });
+}
+
+/** Reads and compiles one runbook, with the defaults of its inputs. */
+export async function compileFile(file: string): Promise<CompileResult> {
+  const read = await readYamlFile(file);
+  return 'text' in read ? compileRunbook(file, read.text) : { ok: false, problems: [read.problem] };
 }

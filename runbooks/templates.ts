@@ -1,8 +1,9 @@
+import { splitTemplate } from '../domain/template.ts';
+
 /** Templates of the target's fields: literal text and `${{ labels.name }}`. Nothing else is ever put into them. */
 export type TemplatePart = { text: string } | { label: string };
 
-const PLACEHOLDER = /\$\{\{(.*?)\}\}/gs;
-const LABEL_REFERENCE = /^\s*labels\.([a-zA-Z_][a-zA-Z0-9_]*)\s*$/;
+const LABEL_REFERENCE = /^labels\.([a-zA-Z_][a-zA-Z0-9_]*)$/;
 
 /** A placeholder that is no `labels.name`, by its offsets in the template. */
 export interface TemplateProblem {
@@ -15,14 +16,16 @@ export function parseTemplate(text: string): { parts: TemplatePart[]; problems: 
   const parts: TemplatePart[] = [];
   const problems: TemplateProblem[] = [];
   let end = 0;
-  for (const found of text.matchAll(PLACEHOLDER)) {
-    if (found.index > end) parts.push({ text: text.slice(end, found.index) });
-    end = found.index + found[0].length;
-    const label = LABEL_REFERENCE.exec(found[1] ?? '')?.[1];
-    if (label === undefined) problems.push({ start: found.index, end });
+  for (const part of splitTemplate(text)) {
+    if ('text' in part) {
+      parts.push(part);
+      continue;
+    }
+    end = part.end;
+    const label = LABEL_REFERENCE.exec(part.expression)?.[1];
+    if (label === undefined) problems.push({ start: part.start, end });
     else parts.push({ label });
   }
-  if (end < text.length) parts.push({ text: text.slice(end) });
   const open = text.indexOf('${{', end);
   if (open !== -1) problems.push({ start: open, end: text.length });
   return { parts, problems };

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeDuration } from '../domain/duration.ts';
 import { type CompileOptions, compileRunbook } from '../runbooks/compile.ts';
 import { runbookJsonSchema } from '../runbooks/json-schema.ts';
 import { formatProblems } from '../runbooks/report.ts';
@@ -171,7 +172,7 @@ function facts(definition: StepDefinition): string {
           ? 'Changes nothing in production itself; is not run in observe mode'
           : 'Changes nothing in production',
     definition.needsTarget ? 'needs a target' : 'works without a target',
-    `default timeout ${minutes(definition.defaultTimeoutMs)}`,
+    `default timeout ${writeDuration(definition.defaultTimeoutMs)}`,
     `an unknown condition means ${definition.whenUnknownDefault}`,
   ]
     .join('; ')
@@ -191,11 +192,6 @@ const OUTPUT_TYPES = {
   'list<string>': 'list of texts',
   dyn: 'any',
 } as const;
-
-/** As a runbook would write it; every default is whole minutes. */
-function minutes(durationMs: number): string {
-  return `${durationMs / 60_000}m`;
-}
 
 function inputSchemas(): Record<string, Field> {
   const root = runbookJsonSchema() as { properties: { spec: { properties: { steps: { items: unknown } } } } };

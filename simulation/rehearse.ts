@@ -1,10 +1,11 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { compileFile } from '../runbooks/load.ts';
 import type { Problem } from '../runbooks/problem.ts';
 import { MAX_FILE_BYTES } from '../runbooks/yaml-source.ts';
 import { Coverage, type RunbookCoverage } from './coverage.ts';
 import { type Check, checkExpectations } from './expectations.ts';
-import { compileFile, type LoadedScenario, loadScenario } from './scenario/load.ts';
+import { type LoadedScenario, loadScenario } from './scenario/load.ts';
 import { type SimulatedRun, simulate } from './simulate.ts';
 
 /** How files of scenarios are called, so that they are told from runbooks. */
@@ -59,9 +60,12 @@ export async function findRunbooks(paths: readonly string[]): Promise<string[]> 
   const found = new Set<string>();
   for (const one of paths) {
     if (!(await stat(one)).isDirectory()) continue;
-    for (const file of await below(one, 0, (name) => YAML_FILE.test(name) && !SCENARIO_FILE.test(name)))
-      if ((await stat(file)).size <= MAX_FILE_BYTES && RUNBOOK_TEXT.test(await readFile(file, 'utf8')))
-        found.add(file);
+    for (const file of await below(one, 0, (name) => YAML_FILE.test(name) && !SCENARIO_FILE.test(name))) {
+      const status = await stat(file);
+      // Opening a pipe waits for a writer.
+      if (!status.isFile() || status.size > MAX_FILE_BYTES) continue;
+      if (RUNBOOK_TEXT.test(await readFile(file, 'utf8'))) found.add(file);
+    }
   }
   return [...found];
 }

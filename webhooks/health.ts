@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
+import { within } from '../activities/within.ts';
 
 /** A probe that takes longer is a probe that failed. */
 const CHECK_TIMEOUT_MS = 6_000;
@@ -30,7 +31,7 @@ async function runChecks(checks: readonly ReadinessCheck[]): Promise<ReadinessRe
   const results = await Promise.all(
     checks.map(async ({ name, check }) => {
       try {
-        const found = await withTimeout(check());
+        const found = await within(check(), CHECK_TIMEOUT_MS, tooLate);
         const result = 'problems' in found ? found : { problems: found };
         return { name, ok: result.problems.length === 0, ...result };
       } catch (error) {
@@ -43,6 +44,10 @@ async function runChecks(checks: readonly ReadinessCheck[]): Promise<ReadinessRe
     degraded: results.some(({ degraded = [] }: Partial<CheckResult>) => degraded.length > 0),
     checks: results,
   };
+}
+
+function tooLate(): Error {
+  return new Error(`no answer within ${CHECK_TIMEOUT_MS} ms`);
 }
 
 /** GET /healthz (the process answers), /readyz (it can do its work), /metrics. No credentials: probes have none. */
@@ -58,16 +63,4 @@ export async function healthRoutes(
   app.get('/metrics', async (_request, reply) =>
     reply.type(deps.registry.contentType).send(await deps.registry.metrics()),
   );
-}
-
-async function withTimeout<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_TIMEOUT_MS} ms`)), CHECK_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -5,7 +5,7 @@ import { fail, fromKubernetes, kubernetesStatus } from '../failure.ts';
 import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
 import { controlledBy } from './owners.ts';
 import { rollbackPlanHash } from './plan-hash.ts';
-import type { ServedBy } from './plan-rollback.ts';
+import { planRollback, type ServedBy } from './plan-rollback.ts';
 import {
   listReplicaSets,
   patchDeployment,
@@ -15,7 +15,7 @@ import {
   readDeployment,
   revisionOf,
 } from './raw-objects.ts';
-import { modeOf } from './read-target.ts';
+import { modeOf, readTarget } from './read-target.ts';
 import { templateHash, withoutHashLabel } from './template.ts';
 import { verifyApprovals } from './verify-approvals.ts';
 import {
@@ -52,8 +52,8 @@ export interface ApplyOptions {
 }
 
 /**
- * Applies an approved plan: verifies the approvals, of people or of the runbook, re-reads the target, and patches with tests on uid and template, so
- * that a change between reading and patching makes the API refuse. Doing it twice changes nothing the second time.
+ * Applies an approved plan: verifies the approvals, of people or of the runbook, re-reads the target, and patches with
+ * tests on uid and template, so that a change between reading and patching makes the API refuse. Doing it twice changes nothing the second time.
  * @throws Refused, Unauthorized, PreconditionFailed (drift: plan and ask again), or Unavailable.
  */
 export async function applyRollback(options: ApplyOptions, input: ApplyInput): Promise<ApplyResult> {
@@ -93,7 +93,17 @@ export async function applyRollback(options: ApplyOptions, input: ApplyInput): P
     );
   }
   const replicaSet = await readTargetRevision(clients, input, deployment);
-  if (found !== undefined) await verifyPreapproval({ clusters, servedBy, found, plan, deployment, nowMs });
+  if (found !== undefined) {
+    const last = deployment.metadata.annotations?.[AUTOMATIC_ROLLBACK_ANNOTATION];
+    await verifyPreapproval({
+      found,
+      plan,
+      facts: await readTarget(clusters, { target }),
+      lastMs: last === undefined ? undefined : Date.parse(last),
+      nowMs,
+      planRollback: (wanted) => planRollback(clusters, servedBy, wanted),
+    });
+  }
   // Written by the patch itself, so that the next automatic rollback cannot overlook it.
   const marks: Record<string, string> =
     found === undefined ? {} : { [AUTOMATIC_ROLLBACK_ANNOTATION]: new Date(nowMs).toISOString() };

@@ -1,19 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   AUTOMATIC_ROLLBACK_EVERY_MS,
   type Preapproval,
   type RollbackPlan,
 } from '../../domain/rollback-plan.ts';
 import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
-import { targetKey } from '../../domain/target.ts';
+import { type TargetFacts, targetKey } from '../../domain/target.ts';
 import { rollbackRequest } from '../../runbooks/steps/rollback/run.ts';
 import { targetFits } from '../../runbooks/target-fits.ts';
-import type { MeasurementActivities, TrafficActivities } from '../contract.ts';
+import type { KubernetesActivities, MeasurementActivities, TrafficActivities } from '../contract.ts';
 import { fail } from '../failure.ts';
-import type { ClusterMap } from './cluster-clients.ts';
-import { planRollback, type ServedBy } from './plan-rollback.ts';
-import type { RawDeployment } from './raw-objects.ts';
-import { readTarget } from './read-target.ts';
+import { within } from '../within.ts';
 
 /** When a runbook's version last rolled the Deployment back, as the patch that did it wrote down. */
 export const AUTOMATIC_ROLLBACK_ANNOTATION = 'firebreak.dev/preapproved-rollback-at';
@@ -74,48 +70,38 @@ export function findPreapproval(
  * is known to hold now. The ledger of the target's workflow is not believed here: it is Temporal's.
  * @throws Unauthorized, naming what is missing; whatever reading the cluster throws.
  */
-export async function verifyPreapproval(input: {
-  clusters: ClusterMap;
-  servedBy: ServedBy | undefined;
-  found: FoundPreapproval;
-  plan: RollbackPlan;
-  deployment: RawDeployment;
-  nowMs: number;
-}): Promise<void> {
-  const { clusters, found, plan, deployment, nowMs } = input;
+export async function verifyPreapproval(input: VerifyInput): Promise<void> {
+  const { found, plan, facts, lastMs, nowMs } = input;
   const { target } = plan;
-  const facts = await readTarget(clusters, { target });
   if (facts.mode !== 'auto') throw refused(`${targetKey(target)} is in mode ${facts.mode}, not auto`);
-
-  const last = deployment.metadata.annotations?.[AUTOMATIC_ROLLBACK_ANNOTATION];
   // Whatever cannot be read as a time counts as recent.
-  if (last !== undefined && !(nowMs - Date.parse(last) >= AUTOMATIC_ROLLBACK_EVERY_MS)) {
+  if (lastMs !== undefined && !(nowMs - lastMs >= AUTOMATIC_ROLLBACK_EVERY_MS)) {
     throw refused(`${targetKey(target)} was rolled back without people less than 24 h ago`);
   }
   const { breaker } = await found.preapprovals.readBreaker({ target });
   if (breaker !== undefined && breaker.state !== 'closed') {
     throw refused(`its traffic is diverted (breaker ${breaker.state}), so there is time to ask`);
   }
-  const timeIsOver = new AbortController();
-  try {
-    await Promise.race([
-      Promise.all([refuseOtherPlan(input), refuseUnlessHolds(input, facts)]),
-      delay(VERIFIED_WITHIN_MS, undefined, { signal: timeIsOver.signal }).then(() => {
-        throw refused(`it could not be checked within ${VERIFIED_WITHIN_MS / 1_000} s`);
-      }),
-    ]);
-  } finally {
-    timeIsOver.abort();
-  }
+  await within(Promise.all([refuseOtherPlan(input), refuseUnlessHolds(input)]), VERIFIED_WITHIN_MS, () =>
+    refused(`it could not be checked within ${VERIFIED_WITHIN_MS / 1_000} s`),
+  );
 }
 
-type VerifyInput = Parameters<typeof verifyPreapproval>[0];
+/** What is looked at, as the worker that patches sees it itself. */
+interface VerifyInput {
+  found: FoundPreapproval;
+  plan: RollbackPlan;
+  facts: TargetFacts;
+  /** When a runbook's version last rolled the target back; NaN where that cannot be read. */
+  lastMs: number | undefined;
+  nowMs: number;
+  planRollback: KubernetesActivities['planRollback'];
+}
 
 /** Nobody has signed the plan, so it has to be the one that the runbook makes. */
-async function refuseOtherPlan({ clusters, servedBy, found, plan }: VerifyInput): Promise<void> {
+async function refuseOtherPlan({ found, plan, planRollback }: VerifyInput): Promise<void> {
   const { runbook, step } = found;
-  const request = rollbackRequest(runbook, step);
-  const own = await planRollback(clusters, servedBy, { target: plan.target, ledger: {}, ...request });
+  const own = await planRollback({ target: plan.target, ledger: {}, ...rollbackRequest(runbook, step) });
   if ('none' in own) throw refused(`this worker plans no rollback (${own.none.reason})`);
   if (own.plan.hash !== plan.hash) {
     throw refused(
@@ -124,10 +110,7 @@ async function refuseOtherPlan({ clusters, servedBy, found, plan }: VerifyInput)
   }
 }
 
-async function refuseUnlessHolds(
-  { found, plan }: VerifyInput,
-  facts: Awaited<ReturnType<typeof readTarget>>,
-): Promise<void> {
+async function refuseUnlessHolds({ found, plan, facts }: VerifyInput): Promise<void> {
   const { runbook, condition, preapprovals } = found;
   const { results } = await preapprovals.evaluate({
     target: plan.target,

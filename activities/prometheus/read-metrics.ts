@@ -4,6 +4,7 @@ import type { Target, TargetFacts } from '../../domain/target.ts';
 import { EMPTY_CONTEXT, evaluateExpression } from '../../runbooks/expressions.ts';
 import type { MetricReading } from '../contract.ts';
 import { fail } from '../failure.ts';
+import { within } from '../within.ts';
 import type { PrometheusClient } from './client.ts';
 import { bindPlaceholders, promDuration, selector } from './promql.ts';
 
@@ -22,17 +23,8 @@ const MAX_SAMPLE_AGE_MS = 120_000;
 export const MEASURE_WITHIN_MS = 12_000;
 
 /** Ends the wait for work that takes too long: what it would have told is unknown. */
-export async function inTime<T>(work: Promise<T>, leftMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    const error = new Unknown(`Prometheus did not answer within ${MEASURE_WITHIN_MS / 1_000} s`);
-    timer = setTimeout(() => reject(error), Math.max(0, leftMs));
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function inTime<T>(work: Promise<T>, leftMs: number): Promise<T> {
+  return within(work, leftMs, () => new Unknown(`not measured within ${MEASURE_WITHIN_MS / 1_000} s`));
 }
 
 export interface MetricScope {

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { CliError, EXIT } from '../exit-codes.ts';
+import { CliError, EXIT, exitCodeFor } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
 
 const FORMATS = ['text', 'markdown', 'mermaid'] as const;
@@ -33,17 +32,17 @@ Examples:
           `There is no format ${options.format}: choose ${FORMATS.join(', ')}.`,
         );
       }
-      const [{ compileRunbook }, { formatProblems }, { explainRunbook }, render] = await Promise.all([
-        import('../../runbooks/compile.ts'),
+      const [{ compileFile }, { formatProblems }, { explainRunbook }, render] = await Promise.all([
+        import('../../runbooks/load.ts'),
         import('../../runbooks/report.ts'),
         import('../../runbooks/explain/explain.ts'),
         import('../render/explanation.ts'),
       ]);
-      const compiled = compileRunbook(file, readText(file));
+      const compiled = await compileFile(file);
       if (!compiled.ok) {
         if (options.json) output.json({ ok: false, problems: compiled.problems });
         else output.print(formatProblems(compiled.problems));
-        throw new CliError(EXIT.failed, 'told', '');
+        throw new CliError(exitCodeFor(compiled.problems), 'told', '');
       }
       const explanation = explainRunbook(compiled.runbook);
       if (options.json) output.json(explanation);
@@ -51,13 +50,4 @@ Examples:
       else if (format === 'markdown') output.print(render.explanationMarkdown(explanation));
       else output.print(render.explanationText(explanation, output.colors));
     });
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new CliError(EXIT.usage, 'usage', `${file} cannot be read (${code}): name a runbook file.`);
-  }
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import type { Rehearsed } from '../../simulation/rehearse.ts';
 import type { ApiOptions } from '../api-client.ts';
-import { CliError, EXIT } from '../exit-codes.ts';
+import { CliError, EXIT, exitCodeFor } from '../exit-codes.ts';
 import { type Io, type Output, plain, plainLines } from '../output.ts';
 
 interface Options extends ApiOptions {
@@ -50,9 +50,7 @@ Examples:
       const { rehearse } = await import('../../simulation/rehearse.ts');
       const result = await rehearse(options.scenario ?? '', await bundle(io), file);
       await show(result, options, output);
-      // A path that cannot be read is wrong usage, as for every command of runbook.
-      const unread = result.problems.some(({ rule }) => rule === 'file/unreadable');
-      if (!result.ok) throw new CliError(unread ? EXIT.usage : EXIT.failed, 'told', '');
+      if (!result.ok) throw new CliError(exitCodeFor(result.problems), 'told', '');
     });
 }
 
@@ -64,14 +62,14 @@ async function record(
 ): Promise<void> {
   const [{ createApiClient }, { compileFile }, { recordScenario }, { formatProblems }] = await Promise.all([
     import('../api-client.ts'),
-    import('../../simulation/scenario/load.ts'),
+    import('../../runbooks/load.ts'),
     import('../../simulation/record/record.ts'),
     import('../../runbooks/report.ts'),
   ]);
   const compiled = await compileFile(file);
   if (!compiled.ok) {
     output.print(formatProblems(compiled.problems));
-    throw new CliError(EXIT.failed, 'told', '');
+    throw new CliError(exitCodeFor(compiled.problems), 'told', '');
   }
   const client = await createApiClient(options, io.env, (text) => output.note(output.colors.yellow(text)));
   const [{ incident: view }, { timeline }] = await Promise.all([

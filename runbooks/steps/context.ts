@@ -107,6 +107,8 @@ export interface StepContext {
   evaluate(
     expressions: Record<string, string>,
   ): Promise<{ results: Record<string, Evaluation>; evidence: Record<string, MetricReading> }>;
+  /** Measures one condition, in bounded time: what cannot be measured is unknown. */
+  measure(expression: string): Promise<Evaluation>;
   /** Fills `${{ expression }}` in a text with values, as plain text on one line each. */
   fill(text: string): Promise<string>;
   readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'listChanges'>;

@@ -66,14 +66,6 @@ function inOrder(problems: Problem[]): Problem[] {
   return problems.sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
-/** Reads and compiles a runbook with the defaults of its inputs. */
-export async function compileFile(
-  file: string,
-): Promise<{ ok: true; runbook: CompiledRunbook } | { ok: false; problems: Problem[] }> {
-  const text = await readText(file);
-  return typeof text === 'string' ? compileRunbook(file, text) : { ok: false, problems: [text] };
-}
-
 /** Inputs are set by the name of the runbook, as installations do it. Those it does not have are told by check.ts. */
 function compileWith(file: string, text: string, inputs: Scenario['spec']['inputs']) {
   const plain = compileRunbook(file, text);

@@ -2,13 +2,12 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import type { MeasurementActivities } from '../../activities/contract.ts';
 import { fail } from '../../activities/failure.ts';
 import { verifyApprovals } from '../../activities/kubernetes/verify-approvals.ts';
-import { findPreapproval } from '../../activities/kubernetes/verify-preapproval.ts';
+import { findPreapproval, verifyPreapproval } from '../../activities/kubernetes/verify-preapproval.ts';
 import type { Breaker } from '../../domain/breaker.ts';
 import { type Decision, decisionText, type SignedDecision } from '../../domain/decision.ts';
-import { AUTOMATIC_ROLLBACK_EVERY_MS, type Preapproval } from '../../domain/rollback-plan.ts';
+import type { Preapproval } from '../../domain/rollback-plan.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { targetKey } from '../../domain/target.ts';
-import { rollbackRequest } from '../../runbooks/steps/rollback/run.ts';
 import type { ActivityInput } from './activities.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -27,7 +26,7 @@ interface Surroundings {
 export class Approvals {
   /** Never shown: what is signed is the same each time. */
   readonly #keys = generateKeyPairSync('ed25519');
-  #automaticRollbackMs = Number.NEGATIVE_INFINITY;
+  #automaticRollbackMs: number | undefined;
 
   sign(decision: Decision): SignedDecision {
     const signature = sign(null, Buffer.from(decisionText(decision)), this.#keys.privateKey);
@@ -47,46 +46,27 @@ export class Approvals {
     return verifyApprovals({ ...input, keys, nowMs }, { allowExpired });
   }
 
-  /** As activities/kubernetes/verify-preapproval.ts does it: nothing that came through Temporal is believed. */
+  /** With what the simulated worker sees itself: nothing that came through Temporal is believed. */
   async #verifyPreapproval(
     input: ActivityInput<'applyRollback'>,
     claimed: Preapproval,
     { cluster, runbook, breaker, nowMs, evaluate }: Surroundings,
   ): Promise<string[]> {
-    const { target } = input.plan;
     const preapprovals = {
       knownRunbook: (hash: string) => (hash === runbook.hash ? runbook : undefined),
       evaluate,
       readBreaker: async () => ({ breaker }),
     };
-    const { step, condition, approvedBy } = findPreapproval(preapprovals, claimed, input);
-    const refused = (why: string) =>
-      fail('Unauthorized', `the runbook's approval does not count here: ${why}; people are needed`);
-    const facts = cluster.facts();
-    if (facts.mode !== 'auto') throw refused(`${targetKey(target)} is in mode ${facts.mode}, not auto`);
-    if (nowMs - this.#automaticRollbackMs < AUTOMATIC_ROLLBACK_EVERY_MS)
-      throw refused(`${targetKey(target)} was rolled back without people less than 24 h ago`);
-    if ((breaker?.state ?? 'closed') !== 'closed')
-      throw refused('its traffic is diverted, so there is time to ask');
-    const own = await cluster.planRollback({ target, ledger: {}, ...rollbackRequest(runbook, step) }, nowMs);
-    if ('none' in own) throw refused(`this worker plans no rollback (${own.none.reason})`);
-    if (own.plan.hash !== input.plan.hash) throw refused('this worker plans another rollback');
-    const { results } = await evaluate({
-      target,
-      facts,
-      metrics: runbook.metrics,
-      expressions: { it: condition },
-      // The compiler sees to it that a rollback's condition reads nothing of these.
-      context: {
-        steps: {},
-        inputs: runbook.inputs,
-        incident: { severity: 'SEV4', round: 1, acknowledged: false, firing: 0 },
-        alert: { labels: {} },
-      },
+    const found = findPreapproval(preapprovals, claimed, input);
+    await verifyPreapproval({
+      found,
+      plan: input.plan,
+      facts: cluster.facts(),
+      lastMs: this.#automaticRollbackMs,
+      nowMs,
+      planRollback: (wanted) => cluster.planRollback(wanted, nowMs),
     });
-    if (!results.it?.known) throw refused(`${condition} is unknown`);
-    if (results.it.value !== true) throw refused(`it is not the case that ${condition}`);
     this.#automaticRollbackMs = nowMs;
-    return [approvedBy];
+    return [found.approvedBy];
   }
 }

@@ -403,6 +403,7 @@ export class IncidentServices {
         });
       },
       evaluate: (expressions) => services.evaluate(expressions, plan.retry?.maxAttempts),
+      measure: (expression) => services.measure(expression),
       fill: (text) => services.fill(text, plan.retry?.maxAttempts),
       cluster: input.target.ok
         ? clusterActivities(input.target.target.cluster, plan.retry?.maxAttempts)

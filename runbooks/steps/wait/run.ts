@@ -28,13 +28,8 @@ async function comesTrue(context: StepContext, until: string, leftMs: number): P
   }
 }
 
-/** Unknown, and a measurement that failed, end no wait: it has an end of its own. */
+/** Unknown ends no wait: it has an end of its own. */
 async function holds(context: StepContext, until: string): Promise<boolean> {
-  try {
-    const { it } = (await context.evaluate({ it: until })).results;
-    return it?.known === true && it.value === true;
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    return false;
-  }
+  const measured = await context.measure(until);
+  return measured.known && measured.value === true;
 }

@@ -4,6 +4,8 @@
  */
 import type { Breaker } from '../domain/breaker.ts';
 import type { SignedDecision } from '../domain/decision.ts';
+import type { HarmReading } from '../domain/harm-history/types.ts';
+import type { GitOpsRef, ResumePlan, SuspensionState } from '../domain/gitops-plan.ts';
 import type { ActionItem, IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
 import type {
   NoRollback,
@@ -14,10 +16,12 @@ import type {
   RolloutResult,
 } from '../domain/rollback-plan.ts';
 import type { GitOpsPolicy, InputValue, MetricSpec } from '../domain/runbook.ts';
+import type { ServedByRevision } from '../domain/rollback-inquiry.ts';
 import type { Severity } from '../domain/severity.ts';
 import type { Target, TargetFacts } from '../domain/target.ts';
 import type { TargetChange } from '../domain/target-change.ts';
-import type { TargetCommand } from '../domain/target-command.ts';
+import type { ServedCriteria, TargetCommand } from '../domain/target-command.ts';
+import type { HarmLimits, HarmLook } from '../domain/verification/judge-harm.ts';
 import type { Verdict } from '../domain/verification/types.ts';
 
 // --- on the queue of the target's cluster -------------------------------------------------------------------------
@@ -64,11 +68,53 @@ export interface MeasurementActivities {
     target: Target;
     metrics: Record<string, MetricSpec>;
     t0Ms: number;
+    /**
+     * When the alert came (epoch ms), where it is known: a classifier that changed since is a gate. Read only where the
+     * runbook has a metric named `classifier`, whose series have a label `version`.
+     */
+    alertedAtMs?: number;
     options: VerifyOptions;
     facts: TargetFacts;
     /** What guards read beside metrics and target. */
     context: ExpressionFacts;
   }): Promise<Verdict>;
+
+  /**
+   * Whether what a workload (the target, or its fallback) served in the last `windowMs` is proved to be harmful: the lower
+   * bound of harmful / classified (Clopper-Pearson, one-sided, 99.9%) above the limit. Errors likewise, by the counters
+   * errors and requests, else by the value of a metric errorRate. Never throws for what cannot be measured: unknown.
+   */
+  judgeHarm(input: {
+    target: Target;
+    metrics: Record<string, MetricSpec>;
+    facts?: TargetFacts;
+    windowMs: number;
+    /** The window starts no earlier, by Prometheus' clock (epoch ms): when the workload began to matter. */
+    sinceMs?: number;
+    limits: HarmLimits;
+  }): Promise<HarmLook>;
+
+  /**
+   * What revisions served while they ran, by the names of the objects that hold them: for people to choose by. Never
+   * throws for what Prometheus does not tell: those are left out, and `problem` says why.
+   */
+  readServed(input: {
+    target: Target;
+    revisions: string[];
+    criteria: ServedCriteria;
+  }): Promise<{ served: ServedByRevision; problem?: string }>;
+
+  /**
+   * Harmful and classified outputs of the target over a range, in at most 240 buckets (raw increments), for people to look
+   * at; `fromMs` and `toMs` by the asker's clock. Never throws: `reason` says why there is nothing, or what is missing.
+   */
+  readHarmHistory(input: {
+    target: Target;
+    metrics: Record<string, MetricSpec>;
+    facts?: TargetFacts;
+    fromMs: number;
+    toMs: number;
+  }): Promise<HarmReading>;
 
   /**
    * Waits until the diversion is visible in traffic: the target's request increments over the last scrapes are at most
@@ -168,16 +214,82 @@ export interface KubernetesActivities {
 }
 
 export interface TrafficActivities {
-  /** Ready replicas of the fallback; whether it is diverted itself; cycles. Reasons not to divert there, empty when fine. */
+  /**
+   * Ready replicas of the fallback; whether it is diverted itself; circles of any length. Reasons not to divert there, empty
+   * when fine.
+   */
   checkFallback(input: { target: Target; fallback: string }): Promise<{ problems: string[] }>;
-  /** Writes the breaker to the ConfigMap (idempotent by commandId; creates the ConfigMap when missing). */
+  /**
+   * Writes the breaker to where gateways read it: the ConfigMap (which must be written), HTTPRoutes and webhooks (whose
+   * failures are told as problems, for the caller to call again). Idempotent by commandId; repeated for a half-open breaker
+   * it renews the lease that readers of the ConfigMap rely on.
+   */
   projectBreaker(input: {
     target: Target;
     breaker: Breaker;
     commandId: string;
-  }): Promise<{ changed: boolean; resourceVersion: string }>;
-  /** What stands in the ConfigMap now, for drift detection; undefined when nothing. */
-  readBreaker(input: { target: Target }): Promise<{ breaker?: Breaker; commandId?: string }>;
+  }): Promise<{ changed: boolean; resourceVersion: string; problems: string[] }>;
+  /**
+   * What stands in the ConfigMap now; undefined when nothing. With `wanted`, `drift` says what differs from it, and in which
+   * projection; `problems` says what could not be compared.
+   */
+  readBreaker(input: { target: Target; wanted?: Breaker }): Promise<{
+    breaker?: Breaker;
+    commandId?: string;
+    drift: string[];
+    problems: string[];
+  }>;
+}
+
+/** Around what a rollback keeps from syncing (`gitops: suspend`). `also`: objects beside those that the workload points at. */
+export interface GitOpsActivities {
+  /** What is suspended for a target, and whether the tools themselves show that it may resume. Mutates nothing. */
+  checkSuspended(input: {
+    target: Target;
+    ledger: Ledger;
+    also?: GitOpsRef[];
+  }): Promise<{ suspensions: SuspensionState[] }>;
+  /** What people approve who say that a Git revision renders the known-bad template no longer. Mutates nothing. */
+  planResume(input: {
+    target: Target;
+    ledger: Ledger;
+    also?: GitOpsRef[];
+    revision: string;
+    approval: PlanApproval;
+  }): Promise<{ plan: ResumePlan } | { none: { reason: string } }>;
+  /**
+   * Gives the sync back: of objects for which the tool shows that Git renders what runs, and, by people, of those of the
+   * plan. Never at the revision that was rolled back from, and by no timer: where nothing shows it, they stay suspended.
+   * Call it again and again: it also remembers, on the object, what it saw the tool tell apart.
+   */
+  resumeSync(input: {
+    target: Target;
+    ledger: Ledger;
+    also?: GitOpsRef[];
+    byPeople?: { plan: ResumePlan; incidentId: string; step: string; decisions: SignedDecision[] };
+  }): Promise<{ suspensions: SuspensionState[]; approvedBy: string[] }>;
+}
+
+export interface LookActivities {
+  /**
+   * What the watch of a diverted target needs to see, in one call. A part that could not be looked at is absent, and told in
+   * `failed`; never throws for that.
+   */
+  lookAtTarget(input: {
+    target: Target;
+    wanted: Breaker;
+    /** How the harm of `wanted.fallback` is measured; absent: it is not. */
+    fallbackHarm?: { limits: HarmLimits; metrics: Record<string, MetricSpec> };
+    readTemplate: boolean;
+  }): Promise<{
+    projection?: Awaited<ReturnType<TrafficActivities['readBreaker']>>;
+    /** Why the fallback cannot serve. */
+    fallbackProblems?: string[];
+    fallbackHarm?: HarmLook;
+    /** Of what runs on the target. */
+    templateHash?: string;
+    failed: string[];
+  }>;
 }
 
 /** Revisions of a target by template hash. */
@@ -317,4 +429,23 @@ export interface RecordActivities {
 export interface SignalingActivities {
   /** SignalWithStart of the target's workflow with a command. Idempotent by command id. */
   commandTarget(input: { target: Target; command: TargetCommand }): Promise<void>;
+  /**
+   * Something that was noticed by itself goes the way of every alert: matched, correlated, answered by an incident.
+   * @param key same for the same event: told again, it is the same alert.
+   * @param labels beside those of the target; they win over them.
+   * @param runbook answers it, where it is loaded; else whichever matches.
+   */
+  raiseAlert(input: {
+    target: Target;
+    alertname: string;
+    summary: string;
+    key: string;
+    labels?: Record<string, string>;
+    runbook?: string;
+  }): Promise<{ incidents: string[] }>;
+  /**
+   * Who polled the queue of a cluster's worker lately, as Temporal remembers it: a poller that is gone is forgotten after
+   * about five minutes. `lastSeenMs`: the newest poll, epoch ms of the server; absent where none is remembered.
+   */
+  describeQueue(input: { cluster: string }): Promise<{ queue: string; pollers: number; lastSeenMs?: number }>;
 }

@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { IncidentView, TimelineEntry } from '../domain/incident.ts';
 import type { ObserveReport } from '../domain/observe-report.ts';
+import type { DeclaredRollback, RollbackInquiry } from '../domain/rollback-inquiry.ts';
+import type { RollbackTo } from '../domain/rollback-plan.ts';
+import type { Target } from '../domain/target.ts';
 import type { CliEnv } from './env.ts';
 import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
 import { plain } from './output.ts';
@@ -11,6 +14,8 @@ const DEFAULT_URL = 'http://127.0.0.1:8787';
 const READ_TIMEOUT_MS = 15_000;
 /** A report reads hundreds of incidents with their timelines. */
 const REPORT_TIMEOUT_MS = 60_000;
+/** A cluster is asked through its worker, for at most 20 s. */
+const INQUIRE_TIMEOUT_MS = 30_000;
 /** The server tries an action for 30 s before it says that the outcome is not known. */
 const ACT_TIMEOUT_MS = 45_000;
 
@@ -33,6 +38,9 @@ export interface ShownIncident {
   incident: IncidentView;
 }
 
+/** A target as a person names it: the only configured cluster needs no name. */
+export type NamedTarget = Omit<Target, 'cluster'> & { cluster?: string };
+
 /** The incident API, for one person. Every method throws CliError. */
 export interface ApiClient {
   list(filter: {
@@ -42,6 +50,8 @@ export interface ApiClient {
   show(id: string): Promise<ShownIncident>;
   timeline(id: string): Promise<{ incidentId: string; timeline: TimelineEntry[] }>;
   postmortem(id: string): Promise<{ markdown: string; draft: boolean }>;
+  /** The plot of the harm rate over time, an SVG document. */
+  harmPlot(id: string): Promise<string>;
   attempts(id: string): Promise<{ incidentId: string; attempts: Record<string, unknown>[] }>;
   observeReport(since: string): Promise<ObserveReport>;
   /** POST /incidents/ID/<action>. */
@@ -50,6 +60,20 @@ export interface ApiClient {
     action: string,
     body: object,
   ): Promise<{ message: string; incidentId: string; duplicate?: boolean }>;
+  /** What a rollback would be; changes nothing. */
+  planRollback(body: { target: NamedTarget; to?: RollbackTo }): Promise<RollbackInquiry>;
+  declareRollback(body: {
+    target: NamedTarget;
+    to?: RollbackTo;
+    reason: string;
+    planHash?: string;
+  }): Promise<DeclaredRollback>;
+  freeze(body: {
+    target: NamedTarget;
+    reason: string;
+    forMs: number;
+  }): Promise<{ message: string; target: string }>;
+  unfreeze(body: { target: NamedTarget; reason: string }): Promise<{ message: string; target: string }>;
 }
 
 export interface ApiOptions {
@@ -80,21 +104,23 @@ export async function createApiClient(
     transformResponse: (data) => data,
   });
 
-  async function call<T>(
-    method: 'GET' | 'POST',
-    path: string,
-    more: { body?: object; params?: object; timeoutMs?: number } = {},
-  ): Promise<T> {
-    let response: { status: number; data: string };
+  interface Request {
+    body?: object;
+    params?: object;
+    timeoutMs?: number;
+    accept?: string;
+  }
+
+  async function send(method: 'GET' | 'POST', path: string, more: Request) {
     try {
-      response = await client.request<string>({
+      return await client.request<string>({
         method,
         url: path,
         timeout: more.timeoutMs ?? (method === 'GET' ? READ_TIMEOUT_MS : ACT_TIMEOUT_MS),
         ...(more.params ? { params: more.params } : {}),
         ...(more.body ? { data: more.body } : {}),
         headers: {
-          accept: 'application/json',
+          accept: more.accept ?? 'application/json',
           ...(method === 'POST'
             ? { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
             : {}),
@@ -109,9 +135,20 @@ export async function createApiClient(
         'Is `firebreak serve` running? Set --url or FIREBREAK_URL to where it is.',
       );
     }
-    const parsed = parse(response.data);
-    if (response.status >= 200 && response.status < 300 && parsed !== undefined) return parsed as T;
-    throw toCliError(response.status, parsed, base.origin);
+  }
+
+  async function call<T>(method: 'GET' | 'POST', path: string, more: Request = {}): Promise<T> {
+    const { status, data } = await send(method, path, more);
+    const parsed = parse(data);
+    if (status >= 200 && status < 300 && parsed !== undefined) return parsed as T;
+    throw toCliError(status, parsed, base.origin);
+  }
+
+  /** A document of another kind than JSON; errors are JSON all the same. */
+  async function read(path: string, type: string): Promise<string> {
+    const { status, data, headers } = await send('GET', path, { accept: type });
+    if (status === 200 && String(headers['content-type']).startsWith(type)) return data;
+    throw toCliError(status, parse(data), base.origin);
   }
   const of = (id: string) => `incidents/${encodeURIComponent(id)}`;
 
@@ -120,10 +157,15 @@ export async function createApiClient(
     show: (id) => call('GET', of(id)),
     timeline: (id) => call('GET', `${of(id)}/timeline`),
     postmortem: (id) => call('GET', `${of(id)}/postmortem`),
+    harmPlot: (id) => read(`${of(id)}/harm.svg`, 'image/svg+xml'),
     attempts: (id) => call('GET', `${of(id)}/attempts`),
     observeReport: (since) =>
       call('GET', 'reports/observe', { params: { since }, timeoutMs: REPORT_TIMEOUT_MS }),
     act: (id, action, body) => call('POST', `${of(id)}/${action}`, { body }),
+    planRollback: (body) => call('POST', 'rollbacks/plan', { body, timeoutMs: INQUIRE_TIMEOUT_MS }),
+    declareRollback: (body) => call('POST', 'rollbacks', { body }),
+    freeze: (body) => call('POST', 'targets/freeze', { body }),
+    unfreeze: (body) => call('POST', 'targets/unfreeze', { body }),
   };
 }
 

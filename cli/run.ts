@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addFreezeCommands } from './commands/freeze.ts';
 import { addIncidentCommands } from './commands/incident.ts';
 import { addReportCommands } from './commands/report.ts';
+import { addRollbackCommands } from './commands/rollback.ts';
 import { addRunbookCommands } from './commands/runbook.ts';
 import { addServerCommands } from './commands/server.ts';
 import { CliError, EXIT, EXIT_HELP } from './exit-codes.ts';
@@ -35,6 +37,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   addServerCommands(program, io);
   addRunbookCommands(program, { io, output });
   addIncidentCommands(program, { io, output });
+  addRollbackCommands(program, { io, output });
+  addFreezeCommands(program, { io, output });
   addReportCommands(program, { io, output });
 
   try {

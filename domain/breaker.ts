@@ -29,4 +29,16 @@ export interface BreakerProjection {
   share: number;
   /** Command that wrote it: makes a repeated write recognisable. */
   commandId: string;
+  /**
+   * RFC 3339; half-open only, else null. A reader counts a half-open breaker as open from then on: nobody vouches for the
+   * share any more. While the breaker is half-open, it is written again with a later time.
+   */
+  validUntil: string | null;
 }
+
+/**
+ * How long a half-open breaker holds without being renewed. Longer than a kubelet may take to bring a changed ConfigMap
+ * into a mounted volume: its sync period of a minute, plus its cache's delay, and jitter
+ * (https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically).
+ */
+export const HALF_OPEN_LEASE_MS = 300_000;

@@ -28,6 +28,18 @@ export interface SignedDecision {
   signature: string;
 }
 
+/**
+ * Whoever declared an incident by hand does not approve alone in it: where one approval is enough, it is another person's.
+ * One of several may be theirs, since the others are other people. Break-glass is a rule of its own.
+ */
+export function mayNotApproveAlone(asked: {
+  declaredBy: string | undefined;
+  person: string;
+  count: number;
+}): boolean {
+  return asked.declaredBy !== undefined && asked.declaredBy === asked.person && asked.count < 2;
+}
+
 /** The exact text that is signed; the prefix keeps a signature from being used for anything else. */
 export function decisionText(decision: Decision): string {
   return `firebreak-decision-v1\n${canonicalJson(decision)}`;

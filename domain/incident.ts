@@ -1,5 +1,6 @@
 import type { AlertRecord } from './alert.ts';
 import type { BreakerState } from './breaker.ts';
+import type { HarmHistory } from './harm-history/types.ts';
 import type { RolloutResult } from './rollback-plan.ts';
 import type { Severity } from './severity.ts';
 import type { Mode, Target } from './target.ts';
@@ -171,6 +172,8 @@ export interface IncidentView {
   incidentId: string;
   workflowId: string;
   predecessorId?: string;
+  /** Person who declared it by hand; absent: alerts opened it. Does not approve alone. */
+  declaredBy?: string;
   title: string;
   state: IncidentState;
   outcome?: Outcome;
@@ -201,6 +204,8 @@ export interface IncidentView {
     rollout?: RolloutResult;
   };
   verification?: VerificationSummary;
+  /** Harm over time around the incident, as it was last read. */
+  harmHistory?: HarmHistory;
   actionItems: ActionItem[];
   /** Approvals that somebody gave alone. */
   breakGlass?: { person: string; step: string; atMs: number; reason: string }[];

@@ -160,10 +160,10 @@ describe('renderPostmortem', () => {
     const evidence = shown(section(markdown, 'Evidence'));
     for (const fact of [
       '| toxicity | 30 |',
-      '1 of 912',
-      '0.01% to 0.95%',
-      '| Threshold | 1% |',
-      '1.31',
+      '| Counted | 1 harmful of 912 classified outputs (0.11%) |',
+      '0.01% and 0.95% (confidence 99% for each bound, 98% for both',
+      '| Threshold | 1% (recovered means: proved to be below it) |',
+      '1.31: harm comes in clusters (one user, one prompt), so they count as 696 independent ones',
       'rollout of revision 2',
       '| images | registry.example/llm:v2 |',
     ]) {

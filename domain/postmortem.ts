@@ -1,4 +1,8 @@
 import { formatDuration } from './duration.ts';
+import { adviceFor } from './harm-history/gate-advice.ts';
+import { plotReference } from './harm-history/plot-reference.ts';
+import { sparkline } from './harm-history/sparkline.ts';
+import { verdictInWords } from './harm-history/verdict-words.ts';
 import type { ActionItem, ActionLane, IncidentView, Milestone, TimelineEntry } from './incident.ts';
 import { escapeMarkdown, stripControl, truncate } from './plain-text.ts';
 import { targetName, wasPatched } from './postmortem/action-items.ts';
@@ -33,15 +37,19 @@ const MILESTONE_NAMES: readonly [Milestone, string][] = [
 /**
  * The postmortem as Markdown, made from the facts alone: same view, same text. Everything that people, alerts, models
  * or the cluster wrote is escaped: it cannot become a heading, a link, an image or HTML.
+ * @param options.publicUrl how people reach this server, for the link to the plot.
  */
-export function renderPostmortem(view: IncidentView, options: { draft: boolean; atMs: number }): string {
+export function renderPostmortem(
+  view: IncidentView,
+  options: { draft: boolean; atMs: number; publicUrl?: string | undefined },
+): string {
   return [
     [`# ${options.draft ? 'Draft postmortem' : 'Postmortem'}: ${text(view.title)}`, summary(view, options)],
     ['## Impact', impact(view)],
     ['## Milestones', milestones(view)],
     ['## What was done', whatWasDone(view)],
     ...breakGlass(view),
-    ['## Evidence', evidence(view)],
+    ['## Evidence', evidence(view, options.publicUrl)],
     ['## What a rollback did not restore', notRestored(view)],
     ['## Action items', actionItems(view.actionItems)],
     ['## Unanswered questions for the review', list(openQuestions(view))],
@@ -78,6 +86,7 @@ function summary(view: IncidentView, { draft, atMs }: { draft: boolean; atMs: nu
       },
     ],
   ];
+  if (view.declaredBy !== undefined) rows.push(['Declared by hand', view.declaredBy]);
   if (view.predecessorId !== undefined) rows.push(['Incident before', view.predecessorId]);
   if (view.ticketUrl !== undefined) rows.push(['Ticket', view.ticketUrl]);
   return table(['', ''], rows);
@@ -198,10 +207,14 @@ function breakerText(view: IncidentView): string {
   return `Circuit breaker: ${state}, the target gets ${percent(share)} of its traffic${fallback === undefined ? '' : `, the rest goes to ${text(fallback)}`}. Reason: ${text(reason)}.`;
 }
 
-function evidence(view: IncidentView): string {
-  return [samplesText(view), verificationText(view), ...snapshotText(view), ...changesText(view)].join(
-    '\n\n',
-  );
+function evidence(view: IncidentView, publicUrl: string | undefined): string {
+  return [
+    samplesText(view),
+    verificationText(view),
+    ...harmText(view, publicUrl),
+    ...snapshotText(view),
+    ...changesText(view),
+  ].join('\n\n');
 }
 
 function samplesText({ samples }: IncidentView): string {
@@ -217,23 +230,26 @@ function samplesText({ samples }: IncidentView): string {
 
 function verificationText({ verification }: IncidentView): string {
   if (verification === undefined) return 'Recovery was not verified.';
-  const { interval, confidence, threshold, designEffect, harmful, classified, share, unmet } = verification;
-  const rows: [string, Cell][] = [
-    ['Verdict', verification.outcome],
-    ['Harmful of classified outputs', `${harmful} of ${classified}`],
-    [
-      'Harm rate, confidence sequence',
-      { ours: `${percent(interval[0])} to ${percent(interval[1])}, each bound at ${percent(confidence)}` },
-    ],
-    ['Threshold', { ours: percent(threshold) }],
-    ['Design effect', { ours: designEffect.toFixed(2) }],
-    ['Measured on', { ours: `${percent(share)} of the traffic for ${seconds(verification.seconds)}` }],
-    ['Gates and guards not satisfied', unmet.join(', ') || 'none'],
-  ];
+  const { headline, facts, unmet, next } = verdictInWords(verification);
+  const missing = unmet.map(({ gate, means, todo }) => [gate, means, todo]);
   return [
     'Verification by a sequential test that is valid at every look; counts are divided by the design effect before it, since harm comes in clusters.',
-    table(['', ''], rows),
+    table(['', ''], [['Verdict', headline], ...facts]),
+    ...(verification.outcome === 'recovered' ? ['Every gate and guard was satisfied.'] : []),
+    ...(missing.length === 0 ? [] : [table(['Missing', 'It means', 'To do'], missing)]),
+    ...(next === undefined ? [] : [text(next)]),
   ].join('\n\n');
+}
+
+/** The harm rate as a line of blocks and in words. The plot is linked: viewers strip pictures that are in the text itself. */
+function harmText({ harmHistory, incidentId }: IncidentView, publicUrl: string | undefined): string[] {
+  const shown = harmHistory && sparkline(harmHistory, { unicode: true });
+  if (shown === undefined) return [];
+  return [
+    'Harm rate over time, as far as Prometheus had it when this was written:',
+    `\`${shown.line}\``,
+    `${text(shown.words)}. ${plotReference(incidentId, publicUrl)}`,
+  ];
 }
 
 /** What the snapshot step kept before anything was changed. */
@@ -266,7 +282,7 @@ function changesText(view: IncidentView): string[] {
 function notRestored(view: IncidentView): string {
   if (!wasPatched(view)) return 'Nothing was rolled back, so this does not apply.';
   const general =
-    'A rollback restores the pod template of the Deployment and nothing else. ConfigMaps and Secrets, weights on volumes, prompts and policies kept elsewhere, data stores and gateways stay as they are now.';
+    'A rollback restores the pod template of the workload and nothing else. ConfigMaps and Secrets, weights on volumes, prompts and policies kept elsewhere, data stores and gateways stay as they are now.';
   const warnings = planWarnings(view);
   return warnings.length === 0 ? general : [general, 'The plan said:', list(warnings.map(text))].join('\n\n');
 }
@@ -336,7 +352,7 @@ function openQuestions(view: IncidentView): string[] {
     questions.push('The rollback was not verified: how is it known that it helped?');
   if (view.verification?.outcome === 'insufficient-evidence') {
     questions.push(
-      `Recovery could not be proved (${view.verification.unmet.map(text).join(', ') || 'the test stayed undecided'}): what evidence is missing, and who gets it?`,
+      `Recovery could not be proved (${view.verification.unmet.map((gate) => `${text(gate)}: ${text(adviceFor(gate).means)}`).join('; ') || 'the test stayed undecided'}): who gets the evidence that is missing?`,
     );
   }
   if (view.verification?.outcome === 'not-recovered') {

@@ -1,3 +1,4 @@
+import type { GitOpsPlan } from './gitops-plan.ts';
 import type { Target } from './target.ts';
 
 /** A revision of a Deployment, read from one of its ReplicaSets. */
@@ -54,6 +55,8 @@ export interface RollbackPlan {
   /** All revisions, newest first: the rollout history, kept before anything changes. */
   history: RevisionSummary[];
   approval: PlanApproval;
+  /** What is kept from syncing so that Git does not undo it; part of the hash. */
+  gitops?: GitOpsPlan;
   /**
    * SHA-256 (hex) over canonical JSON of: target, uid, selector, strategy, from and to templates, approval
    * (`rollbackPlanHash` in activities/kubernetes).

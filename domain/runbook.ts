@@ -2,6 +2,8 @@
  * The compiled plan of a runbook: plain JSON, made once by runbooks/compile, hashed, and carried in the workflow's
  * input, so that an edited runbook never touches an incident that is already running.
  */
+import type { WorkloadKind } from './target.ts';
+
 /** Label matchers as Alertmanager writes them. */
 export interface Matcher {
   label: string;
@@ -29,7 +31,9 @@ export interface ApprovalSpec {
 }
 
 /** What a runbook does with a workload whose template comes from Git. */
-export type GitOpsPolicy = 'refuse';
+export const GITOPS_POLICIES = ['refuse', 'suspend'] as const;
+
+export type GitOpsPolicy = (typeof GITOPS_POLICIES)[number];
 
 /** Value of an input of the runbook: the installation's, or its default. */
 export type InputValue = string | number | boolean;
@@ -65,7 +69,7 @@ export interface CompiledRunbook {
   match: Matcher[];
   correlateBy: string[];
   /** Target fields as templates over `labels.<one of correlateBy>`; absent: the runbook has no target. */
-  target?: { kind: 'Deployment'; cluster: string; namespace: string; name: string };
+  target?: { kind: WorkloadKind; cluster: string; namespace: string; name: string };
   /** Values that expressions read as `inputs.<name>`; those under `with` were put in by the compiler. */
   inputs: Record<string, InputValue>;
   gitops: GitOpsPolicy;

@@ -11,6 +11,7 @@ import type {
 } from './rollback-plan.ts';
 import type { GitOpsPolicy, MetricSpec } from './runbook.ts';
 import type { Target } from './target.ts';
+import type { HarmLimits } from './verification/judge-harm.ts';
 
 /** What a revision must have served, by Prometheus, to count as good where the ledger knows nothing. */
 export interface ServedCriteria {
@@ -20,13 +21,38 @@ export interface ServedCriteria {
   metrics: Record<string, MetricSpec>;
 }
 
+/** A target that is watched while no incident looks at it; the guide's numbers are the configuration's defaults. */
+export interface WatchSpec {
+  fallback?: string;
+  limits: HarmLimits;
+  windowMs: number;
+  /** Answers when it trips. */
+  runbook: string;
+  /** After it tripped: how long until a revision that is proved is tried again. */
+  recoveryMs: number;
+  metrics: Record<string, MetricSpec>;
+  /** The watch ends unless it is asked for again by then. */
+  untilMs: number;
+}
+
 export type TargetAction =
   /** Send all traffic away: to the fallback, or block it where there is none. */
-  | { kind: 'divert'; fallback?: string; reason: string }
-  /** Let a share back, for verification only; refused while the running revision is known bad. */
-  | { kind: 'half-open'; share: number }
-  /** Close the breaker; refused unless the running revision is verified good. */
-  | { kind: 'restore' }
+  | {
+      kind: 'divert';
+      fallback?: string;
+      reason: string;
+      /** How the fallback's own harm is measured, before and while it serves; absent: it is not. */
+      fallbackHarm?: { limits: HarmLimits; metrics: Record<string, MetricSpec> };
+    }
+  /**
+   * Let a share back, for verification only; refused while the running revision is known bad.
+   * `forMs`: taken away again by then, whatever has become of the verification.
+   */
+  | { kind: 'half-open'; share: number; forMs: number }
+  /** Give a share back, 1: close the breaker. Refused unless the running revision is verified good and capacity is ready. */
+  | { kind: 'restore'; share: number }
+  /** Trip by itself from now on, without an incident. */
+  | { kind: 'watch'; spec: WatchSpec }
   | {
       kind: 'plan-rollback';
       to: RollbackTo;
@@ -44,7 +70,13 @@ export type TargetAction =
     }
   /** What a verification found of a template; refused when another one runs by now. */
   | { kind: 'record-verdict'; verdict: 'verified-good' | 'known-bad'; templateHash: string; reason: string }
-  | { kind: 'override'; force: 'open' | 'closed' | 'none'; reason: string; person: string; forMs: number }
+  | {
+      kind: 'override';
+      force: 'open' | 'closed' | 'hold' | 'none';
+      reason: string;
+      person: string;
+      forMs: number;
+    }
   /** The incident lets go. */
   | { kind: 'release' }
   /** A command that nobody wants any more: dropped where it has not begun, stopped where that is still possible. */
@@ -61,7 +93,8 @@ export interface TargetCommand {
 }
 
 export type TargetResult =
-  | { kind: 'breaker'; breaker: Breaker; changed: boolean; note?: string }
+  /** `heldBy`: incidents that keep it from closing. */
+  | { kind: 'breaker'; breaker: Breaker; changed: boolean; note?: string; heldBy?: string[] }
   | { kind: 'plan'; plan: RollbackPlan }
   | { kind: 'no-plan'; none: NoRollback }
   | {

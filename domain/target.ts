@@ -1,8 +1,13 @@
-/** What an incident acts on. Kinds grow with later versions; the spine rolls back Deployments. */
+/** Workloads that can be rolled back: they keep the templates that they had. Rollout: argoproj.io/v1alpha1. */
+export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'Rollout'] as const;
+
+export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
+
+/** What an incident acts on. */
 export interface Target {
   cluster: string;
   namespace: string;
-  kind: 'Deployment';
+  kind: WorkloadKind;
   name: string;
 }
 
@@ -42,5 +47,8 @@ export interface TargetFacts {
   /** Main container images of the pod template, in order. */
   images: string[];
   revision?: number;
+  /** Pods that are wanted. */
   replicas?: number;
+  /** Pods that are ready, of whatever revision. */
+  readyReplicas?: number;
 }

@@ -1,4 +1,7 @@
-import type { IncidentView, SampleSummary } from './incident.ts';
+import { plotReference } from './harm-history/plot-reference.ts';
+import { sparkline } from './harm-history/sparkline.ts';
+import { verdictInWords } from './harm-history/verdict-words.ts';
+import type { IncidentView, SampleSummary, VerificationSummary } from './incident.ts';
 import { escapeMarkdown } from './plain-text.ts';
 import { targetKey } from './target.ts';
 
@@ -73,21 +76,55 @@ export function renderSamples(samples: SampleSummary): string {
   ].join('\n');
 }
 
-/** Closing comment of a ticket. */
-export function renderOutcome(view: IncidentView): string {
-  const proof = view.verification;
+/**
+ * Closing comment of a ticket.
+ * @param publicUrl how people reach this server; absent: the comment says how to get the plot without a link.
+ */
+export function renderOutcome(view: IncidentView, publicUrl?: string): string {
   return [
     `Incident ${view.incidentId} is ${view.state}; outcome: ${view.outcome ?? 'not decided'}.`,
-    ...(proof
-      ? [
-          '',
-          `Verification: ${proof.outcome}, ${proof.harmful} harmful of ${proof.classified} classified outputs, threshold ${proof.threshold}, interval ${proof.interval.map((bound) => bound.toFixed(5)).join(' to ')}.`,
-        ]
-      : []),
+    ...(view.verification ? ['', ...verdictTable(view.verification)] : []),
+    ...harmOverTime(view, publicUrl),
     '',
     ...view.actionItems.map(
       (item) =>
         `- ${item.lane}: ${escapeMarkdown(item.title)} (owner ${escapeMarkdown(item.owner)}, due ${item.due})`,
     ),
   ].join('\n');
+}
+
+/** The verdict as a table of numbers, and what is missing where it proves nothing. */
+function verdictTable(verification: VerificationSummary): string[] {
+  const { headline, facts, unmet, next } = verdictInWords(verification);
+  return [
+    `Verification: ${escapeMarkdown(headline)}.`,
+    '',
+    '| | |',
+    '|---|---|',
+    ...facts.map(([name, value]) => `| ${name} | ${escapeMarkdown(value)} |`),
+    ...(unmet.length === 0
+      ? []
+      : [
+          '',
+          '| missing | it means | to do |',
+          '|---|---|---|',
+          ...unmet.map(
+            ({ gate, means, todo }) =>
+              `| ${escapeMarkdown(gate)} | ${escapeMarkdown(means)} | ${escapeMarkdown(todo)} |`,
+          ),
+        ]),
+    ...(next === undefined ? [] : ['', escapeMarkdown(next)]),
+  ];
+}
+
+/** A line of blocks with its words, and where the plot is: ticket systems cannot show a picture that needs a token. */
+function harmOverTime({ harmHistory, incidentId }: IncidentView, publicUrl: string | undefined): string[] {
+  const shown = harmHistory && sparkline(harmHistory, { unicode: true });
+  if (shown === undefined) return [];
+  return [
+    '',
+    `Harm rate: \`${shown.line}\``,
+    '',
+    `${escapeMarkdown(shown.words)}. ${plotReference(incidentId, publicUrl)}`,
+  ];
 }

@@ -43,7 +43,7 @@ describe('at the start', () => {
     await write('a.yaml', smallRunbook('a', 1));
     const live = await open();
     const set = live.current();
-    expect(namesOf(live)).toEqual(['a v1', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v1', 'default v1', 'manual-rollback v1']);
     expect(set).toMatchObject({ generation: 1, loadedAtMs: START_MS });
     expect(set.hash).toMatch(/^[0-9a-f]{64}$/);
     expect(() => Object.assign(set.runbooks[0]?.steps[0] ?? {}, { uses: 'wait' })).toThrow(TypeError);
@@ -70,7 +70,7 @@ describe('at the start', () => {
     await write('a.yaml', smallRunbook('a', 1));
     await settle(live);
     expect(live.current()).toMatchObject({ generation: 1 });
-    expect(namesOf(live)).toEqual(['a v1', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v1', 'default v1', 'manual-rollback v1']);
     expect(events.map(({ type }) => type)).toEqual(['refused', 'replaced']);
   });
 });
@@ -87,7 +87,7 @@ describe('a changed file', () => {
     expect(live.status().changingSinceMs).toBe(START_MS);
     atMs = SETTLE_MS;
     expect(await live.look(SETTLE_MS)).toBeUndefined();
-    expect(namesOf(live)).toEqual(['a v2', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v2', 'default v1', 'manual-rollback v1']);
     expect(live.current()).toMatchObject({ generation: 2, loadedAtMs: START_MS + SETTLE_MS });
     expect(live.status()).toMatchObject({ ok: true, attempts: { success: 1, failure: 0 } });
     expect(live.status().changingSinceMs).toBeUndefined();
@@ -122,7 +122,7 @@ describe('a changed file', () => {
     await utimes(join(folder, 'a.yaml'), atime, mtime);
     expect((await stat(join(folder, 'a.yaml'))).size).toBe(size);
     await settle(live);
-    expect(namesOf(live)).toEqual(['a v2', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v2', 'default v1', 'manual-rollback v1']);
   });
 
   it('tells what changed by name, version and content, and a version that was not raised', async () => {
@@ -169,7 +169,7 @@ describe('a changed file', () => {
     const live = await open();
     await rename(join(folder, 'a.yaml'), join(folder, 'z.yaml'));
     await settle(live);
-    expect(namesOf(live)).toEqual(['b v1', 'a v1', 'default v1']);
+    expect(namesOf(live)).toEqual(['b v1', 'a v1', 'default v1', 'manual-rollback v1']);
     expect(live.current().generation).toBe(2);
     expect(events.at(-1)).toMatchObject({ type: 'replaced', changes: [] });
   });
@@ -204,7 +204,7 @@ describe('a broken file', () => {
 
     await write('b.yaml', smallRunbook('b', 2));
     await settle(live);
-    expect(namesOf(live)).toEqual(['a v2', 'b v2', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v2', 'b v2', 'default v1', 'manual-rollback v1']);
     expect(live.status()).toMatchObject({ ok: true, problems: [], attempts: { success: 1, failure: 2 } });
   });
 
@@ -237,7 +237,7 @@ describe('a broken file', () => {
     const live = await open();
     await destroy();
     await settle(live);
-    expect(namesOf(live)).toEqual(['a v1', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v1', 'default v1', 'manual-rollback v1']);
     expect(live.status().problems.map(({ rule }) => rule)).toEqual(['file/unreadable']);
   });
 });
@@ -249,14 +249,14 @@ describe('a mounted ConfigMap', () => {
     const live = await open();
     await mount.write({ 'a.yaml': smallRunbook('a', 2), 'c.yaml': smallRunbook('c', 2) });
     await settle(live);
-    expect(namesOf(live)).toEqual(['a v2', 'c v2', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v2', 'c v2', 'default v1', 'manual-rollback v1']);
     await mount.write({ 'a.yaml': smallRunbook('a', 3), 'c.yaml': 'c: [' });
     await settle(live);
-    expect(namesOf(live)).toEqual(['a v2', 'c v2', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v2', 'c v2', 'default v1', 'manual-rollback v1']);
     expect(live.status().ok).toBe(false);
     await mount.write({ 'a.yaml': smallRunbook('a', 4), 'c.yaml': smallRunbook('c', 4) });
     await settle(live);
-    expect(namesOf(live)).toEqual(['a v4', 'c v4', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v4', 'c v4', 'default v1', 'manual-rollback v1']);
     expect(live.current().generation).toBe(3);
   });
 });
@@ -269,10 +269,10 @@ describe.skipIf(process.platform === 'win32')('a pipe in the folder', () => {
     await settle(live);
     expect(live.status().ok).toBe(false);
     expect(live.status().problems.map(({ rule }) => rule)).toContain('file/unreadable');
-    expect(namesOf(live)).toEqual(['a v1', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v1', 'default v1', 'manual-rollback v1']);
     await unlink(join(folder, 'b.yaml'));
     await write('a.yaml', smallRunbook('a', 2));
     await settle(live);
-    expect(namesOf(live)).toEqual(['a v2', 'default v1']);
+    expect(namesOf(live)).toEqual(['a v2', 'default v1', 'manual-rollback v1']);
   });
 });

@@ -31,13 +31,14 @@ describe('loadRunbooks', () => {
       'evaluation-failed',
       'fairness-disparity',
       'input-drift',
+      'manual-rollback',
       'model-latency-regression',
       'pii-in-logs',
       'prompt-injection-to-action',
     ]);
   });
 
-  it('keeps the order of paths and of file names, and adds the shipped default', async () => {
+  it('keeps the order of paths and of file names, and adds the shipped ones that are called for by name', async () => {
     await mkdir(join(folder, 'team'));
     await writeFile(join(folder, 'team', 'b.yaml'), named('b'));
     await writeFile(join(folder, 'team', 'a.yml'), named('a'));
@@ -45,7 +46,7 @@ describe('loadRunbooks', () => {
     await writeFile(join(folder, 'z.yaml'), named('z'));
     const { runbooks, problems } = await loadRunbooks([join(folder, 'z.yaml'), join(folder, 'team')]);
     expect(problems).toEqual([]);
-    expect(runbooks.map((runbook) => runbook.name)).toEqual(['z', 'a', 'b', 'default']);
+    expect(runbooks.map((runbook) => runbook.name)).toEqual(['z', 'a', 'b', 'default', 'manual-rollback']);
   });
 
   it('reads a mounted ConfigMap: links beside folders with two dots', async () => {
@@ -54,7 +55,7 @@ describe('loadRunbooks', () => {
     await symlink(join(folder, '..data.1', 'a.yaml'), join(folder, 'a.yaml'));
     const { runbooks, problems } = await loadRunbooks([folder]);
     expect(problems).toEqual([]);
-    expect(runbooks.map((runbook) => runbook.name)).toEqual(['a', 'default']);
+    expect(runbooks.map((runbook) => runbook.name)).toEqual(['a', 'default', 'manual-rollback']);
   });
 
   it('leaves scenarios to the tests of runbooks, by their names and by what they say', async () => {
@@ -64,7 +65,11 @@ describe('loadRunbooks', () => {
     await writeFile(join(folder, 'other.yaml'), 'kind: Scenario');
     const { ok, files } = await loadRunbooks([folder]);
     expect(ok).toBe(true);
-    expect(files).toEqual([join(folder, 'a.yaml'), expect.stringMatching(/library\/default\.yaml$/)]);
+    expect(files).toEqual([
+      join(folder, 'a.yaml'),
+      expect.stringMatching(/library\/default\.yaml$/),
+      expect.stringMatching(/library\/manual-rollback\.yaml$/),
+    ]);
   });
 
   it('tells the problems of all files at once', async () => {
@@ -79,7 +84,7 @@ describe('loadRunbooks', () => {
       ['runbook/duplicate-name', '/d.yaml'],
       ['file/unreadable', '/nothing'],
     ]);
-    expect(runbooks.map((runbook) => runbook.name)).toEqual(['c', 'default']);
+    expect(runbooks.map((runbook) => runbook.name)).toEqual(['c', 'default', 'manual-rollback']);
   });
 
   it('says so for an empty folder and for a file that is too large', async () => {
@@ -125,7 +130,7 @@ describe('loadRunbooks', () => {
       ['page/no-escalation', 'warning'],
     ]);
     expect(ok).toBe(true);
-    expect(runbooks.map(({ name }) => name)).toEqual(['a', 'default']);
+    expect(runbooks.map(({ name }) => name)).toEqual(['a', 'default', 'manual-rollback']);
   });
 
   it('tells inputs of runbooks that there are not', async () => {
@@ -223,7 +228,7 @@ describe('readRunbooks', () => {
     await rm(folder, { recursive: true });
     const { ok, runbooks } = await compileRunbooks(sources);
     expect(ok).toBe(true);
-    expect(runbooks.map((runbook) => runbook.name)).toEqual(['a', 'default']);
+    expect(runbooks.map((runbook) => runbook.name)).toEqual(['a', 'default', 'manual-rollback']);
   });
 
   it('has the same hash for the same files only: names, contents and what cannot be read count', async () => {

@@ -7,7 +7,7 @@ import { formatMatcher } from '../domain/matcher.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
 import { ignores } from './checks/ignored.ts';
 import { type CompileOptions, type CompileResult, compileRunbook } from './compile.ts';
-import { DEFAULT_RUNBOOK } from './match.ts';
+import { DEFAULT_RUNBOOK, NAMED_RUNBOOKS } from './match.ts';
 import { hasErrors, type Problem } from './problem.ts';
 import { fileProblem, readYamlFile, unreadable } from './read-file.ts';
 import { didYouMean } from './suggest.ts';
@@ -48,16 +48,16 @@ interface SourceFile {
 export interface RunbookSources {
   /** In order. A path of which nothing can be read is a problem in its place. */
   found: readonly (SourceFile | { problem: Problem })[];
-  /** Used where no other runbook has its name. */
-  shippedDefault: SourceFile;
+  /** Used where no other runbook has their names. */
+  shippedByName: readonly { name: string; source: SourceFile }[];
   /** SHA-256 (hex) of all of it: names, order, contents, and what could not be read. */
   hash: string;
 }
 
 /**
  * Loads runbooks from files and folders, in the order given, files of a folder by name (its `.yaml` and `.yml` files, neither
- * scenarios nor its subfolders). Without paths: the shipped library. The shipped `default` is added where no runbook has that
- * name. Of files that are shipped and were not asked for by a path, names that the installation does not have are warnings.
+ * scenarios nor its subfolders). Without paths: the shipped library. The shipped `default` and `manual-rollback` are added where
+ * no runbook has their names. Of files that are shipped and were not asked for by a path, names that the installation does not have are warnings.
  */
 export async function loadRunbooks(
   paths: readonly string[] = [],
@@ -71,14 +71,15 @@ export async function readRunbooks(paths: readonly string[] = []): Promise<Runbo
   const shipped = paths.length === 0;
   const found: (SourceFile | { problem: Problem })[] = [];
   for (const path of shipped ? [LIBRARY_PATH] : paths) found.push(...(await readPath(path, shipped)));
-  const shippedDefault = await readSource(join(LIBRARY_PATH, 'default.yaml'), {
-    shipped: true,
-    named: false,
-  });
+  const shippedByName: { name: string; source: SourceFile }[] = [];
+  for (const name of NAMED_RUNBOOKS) {
+    const source = await readSource(join(LIBRARY_PATH, `${name}.yaml`), { shipped: true, named: false });
+    shippedByName.push({ name, source });
+  }
   const hash = createHash('sha256')
-    .update(JSON.stringify([found, shippedDefault]))
+    .update(JSON.stringify([found, shippedByName]))
     .digest('hex');
-  return { found, shippedDefault, hash };
+  return { found, shippedByName, hash };
 }
 
 /** Compiles what `readRunbooks` has read; see `loadRunbooks`. Lets other work run between two files. */
@@ -92,8 +93,8 @@ export async function compileRunbooks(
     else loading.addFile(one);
     await letOthersRun();
   }
-  if (!loading.runbooks.some((runbook) => runbook.name === DEFAULT_RUNBOOK)) {
-    loading.addFile(sources.shippedDefault);
+  for (const { name, source } of sources.shippedByName) {
+    if (!loading.runbooks.some((runbook) => runbook.name === name)) loading.addFile(source);
   }
   const { runbooks, problems, files } = loading;
   // A runbook with errors has a name too, which is not known here.

@@ -5,12 +5,16 @@ import { renderTemplate } from './templates.ts';
 
 /** The runbook that opens for alerts with the label `rmf_function` that match no other. */
 export const DEFAULT_RUNBOOK = 'default';
+/** The runbook of rollbacks that a person declares: no alert opens it. */
+export const MANUAL_ROLLBACK_RUNBOOK = 'manual-rollback';
+/** Runbooks that something else than their matchers calls for by name; used as shipped where an installation has none of the name. */
+export const NAMED_RUNBOOKS: readonly string[] = [DEFAULT_RUNBOOK, MANUAL_ROLLBACK_RUNBOOK];
 /** Label by which alerts say that they are about AI risk (NIST AI RMF function). */
 const RMF_LABEL = 'rmf_function';
 /** Most text of an alert that a reason repeats. */
 const MAX_ECHO_LENGTH = 100;
 
-/** Kubernetes: names of namespaces are RFC 1123 labels, those of Deployments RFC 1123 subdomains. */
+/** Kubernetes: names of namespaces are RFC 1123 labels, those of workloads RFC 1123 subdomains. */
 const RFC1123_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const RFC1123_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const MAX_SUBDOMAIN_LENGTH = 253;
@@ -94,7 +98,7 @@ export function resolveTarget(
   if (!RFC1123_LABEL.test(namespace.value))
     return refuse(`${quote(namespace.value)} is no name of a namespace`);
   const name = renderTemplate(runbook.target.name, allowed);
-  if (name.missing.length > 0) return refuse(missing(name.missing, 'Deployment'));
+  if (name.missing.length > 0) return refuse(missing(name.missing, runbook.target.kind));
   if (name.value.length > MAX_SUBDOMAIN_LENGTH || !RFC1123_SUBDOMAIN.test(name.value)) {
     return refuse(`${quote(name.value)} is no name of a ${runbook.target.kind}`);
   }

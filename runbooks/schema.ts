@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { GITOPS_POLICIES } from '../domain/runbook.ts';
+import { WORKLOAD_KINDS } from '../domain/target.ts';
 import { duration, expression, roleName, stepId } from './steps/fields.ts';
 
 /**
@@ -150,7 +152,7 @@ const ignored = z.strictObject({
 });
 
 const target = z.strictObject({
-  kind: z.literal('Deployment').describe('What is acted on.'),
+  kind: z.enum(WORKLOAD_KINDS).describe('What is acted on; Rollout is the one of Argo Rollouts.'),
   cluster: z.string().min(1).optional().describe('Default: label cluster, or the only cluster configured.'),
   namespace: z.string().min(1).describe(`Namespace: '\${{ labels.namespace }}' or a literal.`),
   name: z.string().min(1).describe(`Name: '\${{ labels.deployment }}' or a literal.`),
@@ -186,10 +188,10 @@ export const runbookSchema = z
         .default({})
         .describe('What installations set without editing the runbook.'),
       gitops: z
-        .enum(['refuse'])
+        .enum(GITOPS_POLICIES)
         .default('refuse')
         .describe(
-          'A workload whose template comes from Git is not rolled back: the change to revert is handed over.',
+          'Workloads whose template comes from Git. refuse: they are not rolled back, the change to revert is handed over. suspend: their sync is suspended as a part of the approved rollback.',
         ),
       metrics: z
         .record(metricName, metricSchema)

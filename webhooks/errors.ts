@@ -23,6 +23,7 @@ const EDGE_ERRORS = {
   refused: { status: 409, hint: 'Look at the incident again: firebreak incident show ID' },
   // --- what stands behind
   overloaded: { status: 503, hint: 'Send it again after the time in Retry-After.' },
+  cluster_unavailable: { status: 503, hint: 'See whether the worker of that cluster runs, then try again.' },
   temporal_unavailable: { status: 503, hint: 'Try again in a moment; /readyz says what is missing.' },
   records_unavailable: { status: 503, hint: 'Nothing was sent. Send it again; see /readyz.' },
   outcome_unknown: {

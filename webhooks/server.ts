@@ -11,6 +11,7 @@ import { alertmanagerRoutes } from './alertmanager/routes.ts';
 import { apiRoutes } from './api/routes.ts';
 import type { DecisionSigner } from './decisions/sign.ts';
 import { EdgeError, edgeErrorOf } from './errors.ts';
+import type { TargetGateway } from './gateway/target-gateway.ts';
 import type { IncidentGateway } from './gateway/types.ts';
 import { healthRoutes, type ReadinessCheck } from './health.ts';
 import { createAttemptRecorder } from './incidents/attempts.ts';
@@ -36,6 +37,7 @@ export interface WebhooksDeps {
   /** Asked once for each delivery. */
   runbooks: RunbookSource;
   gateway: IncidentGateway;
+  targets: TargetGateway;
   access: Access;
   signer: DecisionSigner;
   records: Pick<
@@ -134,7 +136,17 @@ export function createWebhooks(deps: WebhooksDeps): FastifyInstance {
     now,
     ...(deps.capacity ? { capacity: deps.capacity } : {}),
   });
-  app.register(apiRoutes, { prefix: '/api/v1', access, reader, records, act, decide, now });
+  const rollbacks = {
+    targets: deps.targets,
+    reader,
+    access,
+    runbooks: deps.runbooks,
+    clusters: deps.clusters,
+    recordAttempt,
+    now,
+    sendDeadlineMs,
+  };
+  app.register(apiRoutes, { prefix: '/api/v1', access, reader, records, act, decide, rollbacks, now });
   if (deps.slack !== undefined) {
     const slack = createSlackEdge({
       config: deps.slack,

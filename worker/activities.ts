@@ -4,7 +4,9 @@ import type {
   ChatActivities,
   EndpointActivities,
   ExpressionActivities,
+  GitOpsActivities,
   KubernetesActivities,
+  LookActivities,
   MeasurementActivities,
   NotificationActivities,
   PagingActivities,
@@ -16,12 +18,14 @@ import type {
 } from '../activities/contract.ts';
 import { createExpressionActivities } from '../activities/expressions/index.ts';
 import { createGitHubTickets } from '../activities/github/index.ts';
+import { createGitOpsActivities } from '../activities/gitops/index.ts';
 import { createEndpointActivities } from '../activities/http-endpoints/index.ts';
 import {
   createClusterClients,
   createKubernetesActivities,
   createPodReader,
 } from '../activities/kubernetes/index.ts';
+import { createLookAtTarget } from '../activities/look-at-target.ts';
 import {
   createNotificationActivities,
   type NotificationChannelOptions,
@@ -37,7 +41,7 @@ import { createRecordActivities } from '../activities/records/activities.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
 import { createSampleActivities } from '../activities/samples/index.ts';
 import { createSlackChat } from '../activities/slack/index.ts';
-import { createTrafficActivities } from '../activities/traffic/index.ts';
+import { createTrafficActivities, type TrafficWebhook } from '../activities/traffic/index.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
 import type { FirebreakConfig } from './config/schema.ts';
 import { createSignalingActivities } from './signaling.ts';
@@ -57,11 +61,19 @@ export type MainActivities = PagingActivities &
   SignalingActivities;
 
 /** What runs in or beside a cluster, on the queue of that cluster. */
-export type ClusterQueueActivities = KubernetesActivities & TrafficActivities & MeasurementActivities;
+export type ClusterQueueActivities = KubernetesActivities &
+  GitOpsActivities &
+  TrafficActivities &
+  MeasurementActivities;
 
 export function createMainActivities(
   config: FirebreakConfig,
-  parts: { secret: Secret; records: RecordsStore; client: Client },
+  parts: {
+    secret: Secret;
+    records: RecordsStore;
+    client: Client;
+    raiseAlert: SignalingActivities['raiseAlert'];
+  },
 ): MainActivities {
   const { secret } = parts;
   const optional: Optional = (reference) => (reference === undefined ? undefined : secret(reference));
@@ -101,8 +113,8 @@ export function createMainActivities(
       slack && { token: secret(slack.botToken), channel: slack.channel, apiUrl: slack.apiUrl },
     ),
     ...createRecordActivities(parts.records),
-    writePostmortem: createWritePostmortem(parts.records),
-    ...createSignalingActivities(parts.client, config.temporal.taskQueue),
+    writePostmortem: createWritePostmortem(parts.records, { publicUrl: config.server.publicUrl }),
+    ...createSignalingActivities(parts.client, config.temporal.taskQueue, parts.raiseAlert),
   };
 }
 
@@ -148,22 +160,46 @@ export function createClusterActivities(
           ? undefined
           : parts.secret(cluster.prometheus.bearerToken),
       timeoutMs: cluster.prometheus.timeout,
+      replicaLabels: cluster.prometheus.replicaLabels,
     });
   }
-  const traffic = createTrafficActivities({ clusters });
+  const traffic = createTrafficActivities({
+    clusters,
+    webhooks: trafficWebhooks(config, names, parts.secret),
+  });
   const measurement = createMeasurementActivities({ prometheus, readPods: createPodReader(clusters) });
+  const kubernetes = createKubernetesActivities({
+    clusters,
+    trustedEdgeKeys: parts.trustedEdgeKeys,
+    servedBy: createServedBy(prometheus),
+    preapprovals: {
+      knownRunbook: parts.knownRunbook,
+      evaluate: measurement.evaluate,
+      readBreaker: traffic.readBreaker,
+    },
+  });
   return {
-    ...createKubernetesActivities({
-      clusters,
-      trustedEdgeKeys: parts.trustedEdgeKeys,
-      servedBy: createServedBy(prometheus),
-      preapprovals: {
-        knownRunbook: parts.knownRunbook,
-        evaluate: measurement.evaluate,
-        readBreaker: traffic.readBreaker,
-      },
-    }),
+    ...kubernetes,
+    ...createLookAtTarget({ ...traffic, ...measurement, ...kubernetes }),
+    ...createGitOpsActivities({ clusters, trustedEdgeKeys: parts.trustedEdgeKeys }),
     ...traffic,
     ...measurement,
   };
+}
+
+function trafficWebhooks(
+  config: FirebreakConfig,
+  names: readonly string[],
+  secret: Secret,
+): Record<string, TrafficWebhook[]> {
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      (config.clusters[name]?.traffic.webhooks ?? []).map(({ url, secret: reference, timeout }) => ({
+        url,
+        secret: secret(reference),
+        timeoutMs: timeout,
+      })),
+    ]),
+  );
 }

@@ -60,7 +60,11 @@ it('logs what is loaded, then a line for each change, and a warning for a versio
     [INFO, 'runbooks replaced'],
     [WARN, 'runbooks changed under the same version'],
   ]);
-  expect(lines[0]).toMatchObject({ generation: 1, hash: first.hash, runbooks: ['a v1', 'default v1'] });
+  expect(lines[0]).toMatchObject({
+    generation: 1,
+    hash: first.hash,
+    runbooks: ['a v1', 'default v1', 'manual-rollback v1'],
+  });
   expect(lines[1]).toMatchObject({
     generation: 2,
     hash: second.hash,

@@ -9,9 +9,11 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { openRecords } from '../activities/records/open.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
-import { fixedRunbooks, type RunbookSource } from '../runbooks/live.ts';
+import type { RunbookSource } from '../runbooks/live.ts';
 import { createAccess } from '../webhooks/access/access.ts';
+import { createRaiseAlert } from '../webhooks/alertmanager/raise.ts';
 import { createDecisionSigner } from '../webhooks/decisions/sign.ts';
+import { createTargetGateway, type TargetGateway } from '../webhooks/gateway/target-gateway.ts';
 import { createTemporalGateway } from '../webhooks/gateway/temporal-gateway.ts';
 import { createWebhooks } from '../webhooks/server.ts';
 import { clusterTaskQueue } from '../workflows/ids.ts';
@@ -24,6 +26,7 @@ import type { FirebreakConfig } from './config/schema.ts';
 import { type Keys, loadOrCreateKeys } from './keys.ts';
 import { openRunbooks } from './runbooks.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
+import { keepWatches } from './watched-breakers.ts';
 
 const ROLES = ['webhooks', 'worker', 'cluster'] as const;
 export type Role = (typeof ROLES)[number];
@@ -65,11 +68,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   );
   const secret = (reference: string) => resolveSecret(reference, options.env);
   const takesAlerts = roles.has('webhooks');
-  const watch =
-    takesAlerts || roles.has('cluster')
-      ? await openRunbooks(config, { takesAlerts, configFile: options.config, logger })
-      : undefined;
-  const runbooks: RunbookSource = watch ?? fixedRunbooks([]);
+  const watch = await openRunbooks(config, { takesAlerts, configFile: options.config, logger });
+  const runbooks: RunbookSource = watch;
   // Only what is loaded now: whoever takes a runbook away takes back what it would have approved.
   const knownRunbook = (hash: string) => runbooks.current().runbooks.find((runbook) => runbook.hash === hash);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
@@ -79,12 +79,18 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const client = lazyClient(target, dataConverter);
   const stops: (() => Promise<unknown>)[] = [];
   const failures: Promise<never>[] = [];
-  if (watch) stops.push(() => watch.stop());
+  stops.push(() => watch.stop());
 
   const needsRecords = roles.has('webhooks') || roles.has('worker');
   const records = needsRecords ? await openStore(config, secret) : undefined;
   if (records) stops.push(() => records.close());
 
+  const gateway = createTemporalGateway(client, { taskQueue: config.temporal.taskQueue });
+  const raiseAlert = createRaiseAlert({
+    gateway,
+    runbooks: () => runbooks.current().runbooks,
+    clusters: config.clusters,
+  });
   const workerState = new WorkerState();
   if (roles.has('worker') || roles.has('cluster')) {
     const clusterNames = options.clusters ?? Object.keys(config.clusters);
@@ -101,9 +107,15 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       logger,
       state: workerState,
       knownRunbook,
+      raiseAlert,
     });
     stops.push(() => run.stop());
     failures.push(run.failed);
+  }
+
+  if (roles.has('worker')) {
+    const current = () => runbooks.current().runbooks;
+    stops.push(keepWatches(config, { client, runbooks: current, raiseAlert, logger }));
   }
 
   let url: string | undefined;
@@ -114,9 +126,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
         records,
         logger,
         secret,
-        gateway: createTemporalGateway(client, { taskQueue: config.temporal.taskQueue }),
+        gateway,
         workerState,
         hasWorker: roles.has('worker'),
+        targets: createTargetGateway(client, { taskQueue: config.temporal.taskQueue }),
         runbooks,
       });
       url = app.url;
@@ -133,7 +146,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   return {
     url,
-    reloadRunbooks: async () => await watch?.reload(),
+    reloadRunbooks: async () => await watch.reload(),
     failed: Promise.race([...failures, new Promise<never>(() => undefined)]),
     async stop() {
       for (const stop of stops.reverse()) await stop();
@@ -160,6 +173,7 @@ async function startWebhooks(
     logger: Logger;
     secret: (reference: string) => string;
     gateway: ReturnType<typeof createTemporalGateway>;
+    targets: TargetGateway;
     workerState: WorkerState;
     hasWorker: boolean;
     runbooks: RunbookSource;
@@ -181,6 +195,7 @@ async function startWebhooks(
     clusters: config.clusters,
     runbooks: parts.runbooks,
     gateway: parts.gateway,
+    targets: parts.targets,
     access: createAccess(
       config.access,
       Object.fromEntries(config.access.people.map(({ id, tokens }) => [id, tokens.map(secret)])),
@@ -233,6 +248,7 @@ interface WorkerParts {
   logger: Logger;
   state: WorkerState;
   knownRunbook: (hash: string) => CompiledRunbook | undefined;
+  raiseAlert: ReturnType<typeof createRaiseAlert>;
 }
 
 /** Connects to Temporal, waiting for one that is away, and runs this process's workers until stopped. */
@@ -323,7 +339,12 @@ async function createWorkers(
         ...common,
         taskQueue: config.temporal.taskQueue,
         workflowBundle: { codePath: bundle },
-        activities: createMainActivities(config, { secret, records, client: parts.client }),
+        activities: createMainActivities(config, {
+          secret,
+          records,
+          client: parts.client,
+          raiseAlert: parts.raiseAlert,
+        }),
       }),
     );
   }

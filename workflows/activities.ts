@@ -5,6 +5,7 @@ import type {
   EndpointActivities,
   ExpressionActivities,
   KubernetesActivities,
+  LookActivities,
   MeasurementActivities,
   NotificationActivities,
   PagingActivities,
@@ -34,7 +35,10 @@ const FOREVER: ActivityOptions['retry'] = {
   nonRetryableErrorTypes: NON_RETRYABLE_FAILURES,
 };
 
-export type ClusterActivities = KubernetesActivities & MeasurementActivities & TrafficActivities;
+export type ClusterActivities = KubernetesActivities &
+  MeasurementActivities &
+  TrafficActivities &
+  LookActivities;
 
 /** What a runbook's `retry` says of its step's own calls; without it they are repeated until the step's timeout. */
 function retryOf(maxAttempts: number | undefined): ActivityOptions['retry'] {

@@ -1,7 +1,9 @@
 /** The names and payloads of every message between edges, workflows and peers: one place, imported by both sides. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Ledger } from '../activities/contract.ts';
 import type { AlertsReceived } from '../domain/alert.ts';
 import type { Breaker } from '../domain/breaker.ts';
+import type { Override } from '../domain/breaker-machine.ts';
 import type { SignedDecision } from '../domain/decision.ts';
 import type { IncidentView } from '../domain/incident.ts';
 import type { PageReport, PageRequest } from '../domain/paging.ts';
@@ -19,6 +21,7 @@ export const TARGET_WORKFLOW = 'target';
 export const PAGING_WORKFLOW = 'paging';
 export const ROLLBACK_WORKFLOW = 'rollback';
 export const VERIFICATION_WORKFLOW = 'verification';
+export const PLANNING_WORKFLOW = 'planning';
 
 export const alertsReceivedSignal = defineSignal<[AlertsReceived]>('alertsReceived');
 
@@ -49,7 +52,7 @@ export const skipStepUpdate = defineUpdate<Answer, [{ actor: Actor; step: string
 export const abortUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>('abort');
 export const overrideBreakerUpdate = defineUpdate<
   Answer,
-  [{ actor: Actor; force: 'open' | 'closed' | 'none'; reason: string; forMs: number }]
+  [{ actor: Actor; force: 'open' | 'closed' | 'hold' | 'none'; reason: string; forMs: number }]
 >('overrideBreaker');
 export const markFalsePositiveUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>(
   'markFalsePositive',
@@ -75,11 +78,28 @@ export const targetReplySignal = defineSignal<[TargetReply]>('targetReply');
 /** The target tells its holders of a change that nobody commanded. */
 export const targetNewsSignal =
   defineSignal<[{ text: string; needsHuman: boolean; breaker: Breaker }]>('targetNews');
-export const describeTargetQuery = defineQuery<{
+export const describeTargetQuery = defineQuery<TargetView>('describeTarget');
+
+/** What the actor of a target knows; an actor that does not run knows nothing, and its breaker is closed. */
+export interface TargetView {
   breaker: Breaker;
   holders: string[];
-  ledger: Record<string, unknown>;
-}>('describeTarget');
+  ledger: Ledger;
+  override?: Override;
+  /** Nothing but containment changes the target until then. */
+  frozen?: Frozen;
+  watching: boolean;
+}
+
+export interface Frozen {
+  person: string;
+  reason: string;
+  untilMs: number;
+}
+
+/** To the target's actor, by update-with-start: it may not be running. */
+export const freezeUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string; forMs: number }]>('freeze');
+export const unfreezeUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>('unfreeze');
 
 export const pageRequestedSignal = defineSignal<[PageRequest]>('pageRequested');
 export const pagesAcknowledgedSignal = defineSignal<[{ by: string }]>('pagesAcknowledged');

@@ -1,33 +1,30 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { ApplicationFailure } from '@temporalio/common';
 import type { RolloutResult } from '../../domain/rollback-plan.ts';
+import type { Target } from '../../domain/target.ts';
 import type { KubernetesActivities } from '../contract.ts';
 import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
 import { heartbeatAndPause, heartbeatDuring, waitingSinceMs } from './progress.ts';
-import {
-  FIELD_MANAGER,
-  findDeployment,
-  listPods,
-  listReplicaSets,
-  type RawDeployment,
-  revisionOf,
-} from './raw-objects.ts';
-import { templateHash } from './template.ts';
+import { findWorkload, type RawWorkload } from './raw-objects.ts';
+import { hasTemplate, podsByTemplate, type Revisions, readRevisionsOf } from './revisions.ts';
+import { workloadTypeOf } from './workloads/index.ts';
+import { DEFAULT_PROGRESS_DEADLINE_S, isReady, type RolloutPods } from './workloads/workload.ts';
 
-const POLL_MS = 1_000;
-/** The API's default for progressDeadlineSeconds. */
-const DEFAULT_PROGRESS_DEADLINE_S = 600;
+/** Looking at intervals makes a wait longer by at most this part of it, within the limits below. */
+const PAUSE_SHARE = 0.05;
+/** A look is a few calls of the API. */
+const SHORTEST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 1_000;
 /** The controller is the one to say that the deadline passed; this is how long it may take to say so. */
 const DEADLINE_GRACE_MS = 60_000;
 
 type AwaitInput = Parameters<KubernetesActivities['awaitRollout']>[0];
 
 interface Look {
-  deployment: RawDeployment;
+  revisions: Revisions;
+  pods: RolloutPods;
   wanted: number;
   ready: number;
-  /** Pods of other templates that still exist, those that are terminating too. */
-  oldPods: number;
   unschedulable: number;
 }
 
@@ -37,76 +34,80 @@ interface Look {
  */
 export async function awaitRollout(clusters: ClusterMap, input: AwaitInput): Promise<RolloutResult> {
   const clients = clientsFor(clusters, input.target);
+  const { kind } = input.target;
   const startedMs = waitingSinceMs();
   let timeoutMs = input.timeoutMs ?? DEFAULT_PROGRESS_DEADLINE_S * 1_000 + DEADLINE_GRACE_MS;
   let firstFailure: string | undefined | null = null;
+  let best = { score: Number.NEGATIVE_INFINITY, atMs: startedMs };
   for (;;) {
     const timeIsOver = (): boolean => Date.now() - startedMs >= timeoutMs;
-    const look = await heartbeatDuring({ startedMs }, () => lookAt(clients, input)).catch((error: unknown) =>
-      passing(error, timeIsOver()),
+    const look = await heartbeatDuring({ startedMs }, () => lookAt(clients, input.target)).catch(
+      (error: unknown) => passing(error, timeIsOver()),
     );
     if (look === 'no answer') {
-      await heartbeatAndPause(POLL_MS, { startedMs, look });
+      await heartbeatAndPause(LONGEST_PAUSE_MS, { startedMs, look });
       continue;
     }
     const end = (outcome: RolloutResult['outcome'], detail: string): RolloutResult => ({
       outcome,
       detail,
-      revision: look === undefined ? undefined : revisionOf(look.deployment.metadata),
+      revision: look?.revisions.type.revisionNumber(look.revisions.workload, look.revisions.all),
       readyReplicas: look?.ready ?? 0,
       wantedReplicas: look?.wanted ?? 0,
       seconds: (Date.now() - startedMs) / 1_000,
     });
-    if (look === undefined) return end('superseded', 'the Deployment is gone');
-    const { deployment, wanted, ready, oldPods, unschedulable } = look;
-    if (templateHash(deployment.spec.template) !== input.templateHash) {
+    if (look === undefined) return end('superseded', `the ${kind} is gone`);
+    const { revisions, pods, wanted, ready, unschedulable } = look;
+    const { type, workload } = revisions;
+    if (!hasTemplate(revisions, input.templateHash)) {
       return end('superseded', 'another template was put in place meanwhile');
     }
-    if (deployment.spec.paused === true)
-      return end('paused', 'the Deployment was paused: resume it to go on');
-    if (isComplete(look, input.generation))
+    if (type.isComplete(workload, input.generation) && pods.others.length === 0) {
       return end('complete', `${ready} pods of the template are available, no others are left`);
+    }
+    const halt = type.waitsForPeople(workload);
+    if (halt !== undefined) return end('paused', halt);
 
-    timeoutMs = input.timeoutMs ?? defaultTimeoutMs(deployment);
-    const failure = progressFailure(deployment, input.generation);
+    const state = `${ready} of ${wanted} pods ready, ${pods.others.length} of other revisions left`;
+    // Better than ever: pods that come and go again are no progress.
+    const score = ready - pods.others.length;
+    if (score > best.score) best = { score, atMs: Date.now() };
+    timeoutMs = input.timeoutMs ?? defaultTimeoutMs(workload, best.atMs - startedMs);
+    const failure = type.failure(workload, input.generation);
     // What stood there at the first look is the last rollout's: the controller clears it with this one's first progress.
-    if (firstFailure === null) firstFailure = failure;
-    const failed =
-      failure !== undefined && (failure !== firstFailure || isAfterOurPatch(deployment, failure));
+    if (firstFailure === null) firstFailure = failure?.id;
+    const failed = failure !== undefined && (failure.certain || failure.id !== firstFailure);
     if (failed || timeIsOver()) {
-      const state = `${ready} of ${wanted} pods ready, ${oldPods} of other revisions left`;
       if (unschedulable > 0) {
         return end(
           'unschedulable',
           `${unschedulable} pods fit on no node; ${state}: see \`kubectl describe pod\` for what is lacking`,
         );
       }
-      return end(
-        'deadline',
-        failed ? `no progress within the Deployment's deadline; ${state}` : `not done in time; ${state}`,
-      );
+      const advice = type.advice(workload, pods);
+      const why = failed ? failure.detail : 'not done in time';
+      return end('deadline', `${why}; ${state}${advice === undefined ? '' : `: ${advice}`}`);
     }
-    await heartbeatAndPause(POLL_MS, { startedMs, ready, wanted, oldPods });
+    const pauseMs = Math.min(
+      Math.max(PAUSE_SHARE * (Date.now() - startedMs), SHORTEST_PAUSE_MS),
+      LONGEST_PAUSE_MS,
+    );
+    await heartbeatAndPause(pauseMs, { startedMs, ready, wanted, oldPods: pods.others.length });
   }
 }
 
-async function lookAt(clients: ClusterClients, { target }: AwaitInput): Promise<Look | undefined> {
-  const deployment = await findDeployment(clients, target);
-  if (deployment === undefined) return undefined;
-  const currentHash = templateHash(deployment.spec.template);
-  const replicaSets = await listReplicaSets(clients, deployment);
-  const pods = await listPods(clients, deployment, replicaSets);
-  const counts = { ready: 0, oldPods: 0, unschedulable: 0 };
-  for (const { metadata, spec } of replicaSets) {
-    const own = pods.get(metadata.uid) ?? [];
-    if (templateHash(spec.template) === currentHash) {
-      counts.ready += own.filter(isReady).length;
-      counts.unschedulable += own.filter(isUnschedulable).length;
-    } else {
-      counts.oldPods += own.filter(mayServe).length;
-    }
-  }
-  return { deployment, wanted: deployment.spec.replicas ?? 1, ...counts };
+async function lookAt(clients: ClusterClients, target: Target): Promise<Look | undefined> {
+  const workload = await findWorkload(clients, target);
+  if (workload === undefined) return undefined;
+  const revisions = await readRevisionsOf(clients, workloadTypeOf(target.kind), workload);
+  const pods = podsByTemplate(revisions, revisions.current);
+  return {
+    revisions,
+    pods,
+    wanted: workload.spec.replicas ?? 1,
+    ready: pods.wanted.filter(isReady).length,
+    unschedulable: pods.wanted.filter(isUnschedulable).length,
+  };
 }
 
 /** An API that does not answer for a while is no end of the rollout; one that still does not when time is over is. */
@@ -116,46 +117,14 @@ function passing(error: unknown, timeIsOver: boolean): 'no answer' {
   throw error;
 }
 
-function isComplete({ deployment, wanted, oldPods }: Look, generation: number): boolean {
-  const {
-    observedGeneration = 0,
-    replicas = 0,
-    updatedReplicas = 0,
-    availableReplicas = 0,
-  } = deployment.status ?? {};
-  const observed = observedGeneration >= Math.max(generation, deployment.metadata.generation ?? 0);
-  const all =
-    updatedReplicas >= wanted && replicas === updatedReplicas && availableReplicas >= updatedReplicas;
-  return observed && all && oldPods === 0;
-}
-
-/** When the controller found that there was no progress in time, as it says itself; undefined where it has not. */
-function progressFailure(deployment: RawDeployment, generation: number): string | undefined {
-  if ((deployment.status?.observedGeneration ?? 0) < generation) return undefined;
-  const condition = deployment.status?.conditions?.find(({ type }) => type === 'Progressing');
-  return condition?.status === 'False' && condition.reason === 'ProgressDeadlineExceeded'
-    ? (condition.lastUpdateTime ?? '')
-    : undefined;
-}
-
-/** By the API server's clock: did the controller say so after Firebreak's own patch, that is, of this rollout? */
-function isAfterOurPatch(deployment: RawDeployment, failure: string): boolean {
-  const patch = deployment.metadata.managedFields?.find(({ manager }) => manager === FIELD_MANAGER);
-  return patch !== undefined && Date.parse(failure) > Date.parse(patch.time ?? '');
-}
-
-function defaultTimeoutMs(deployment: RawDeployment): number {
-  return (deployment.spec.progressDeadlineSeconds ?? DEFAULT_PROGRESS_DEADLINE_S) * 1_000 + DEADLINE_GRACE_MS;
-}
-
-/** A terminating pod may still be answering; one whose containers have ended cannot. */
-function mayServe(pod: V1Pod): boolean {
-  return pod.status?.phase !== 'Succeeded' && pod.status?.phase !== 'Failed';
-}
-
-function isReady(pod: V1Pod): boolean {
-  const ready = pod.status?.conditions?.find(({ type }) => type === 'Ready');
-  return ready?.status === 'True' && pod.metadata?.deletionTimestamp === undefined;
+/**
+ * @param progressMs after how much of the wait there was progress for the last time: where the controller has no deadline
+ * of its own, as with StatefulSets, it is this wait that gives up after as long without any.
+ */
+function defaultTimeoutMs({ spec }: RawWorkload, progressMs: number): number {
+  return (
+    progressMs + (spec.progressDeadlineSeconds ?? DEFAULT_PROGRESS_DEADLINE_S) * 1_000 + DEADLINE_GRACE_MS
+  );
 }
 
 function isUnschedulable(pod: V1Pod): boolean {

@@ -1,7 +1,6 @@
 import type { RevisionSummary, RollbackTo } from '../../domain/rollback-plan.ts';
-import type { RawReplicaSet } from './raw-objects.ts';
-import { revisionOf } from './raw-objects.ts';
-import { barrierAfter, byCreation, type Revisions } from './revisions.ts';
+import type { RawRevision } from './raw-objects.ts';
+import { barrierAfter, type Revisions } from './revisions.ts';
 
 /** What a revision served while it ran, by Prometheus. */
 export interface Served {
@@ -16,14 +15,14 @@ interface GoodEnough {
   harmRateBelow: number;
 }
 
-export type Choice = { replicaSet: RawReplicaSet; served?: Served } | { reason: string };
+export type Choice = { revision: RawRevision; served?: Served } | { reason: string };
 
 interface ChoiceInput {
-  revisions: Revisions;
+  revisions: Pick<Revisions, 'type' | 'all' | 'current' | 'hashOf' | 'currentHash'>;
   to: RollbackTo;
-  summaryOf(replicaSet: RawReplicaSet): RevisionSummary;
+  summaryOf(revision: RawRevision): RevisionSummary;
   /** What it served; undefined where Prometheus cannot tell. */
-  servedBy(replicaSet: RawReplicaSet): Promise<Served | undefined>;
+  servedBy(revision: RawRevision): Promise<Served | undefined>;
   goodEnough: GoodEnough;
 }
 
@@ -32,71 +31,47 @@ export async function chooseRevision(input: ChoiceInput): Promise<Choice> {
   const { revisions, to } = input;
   if (to === 'last-known-good') return chooseLastKnownGood(input);
   if (to === 'previous') {
-    const previous = kubectlPrevious(revisions);
+    const previous = revisions.type.previousOf(revisions.all, revisions.current);
     if (previous === undefined) return { reason: 'there is no earlier revision in the rollout history' };
     return permitted(input, previous, 'the previous revision');
   }
-  const replicaSet = revisions.replicaSets.find(({ metadata }) => revisionOf(metadata) === to.revision);
-  if (replicaSet === undefined) return { reason: `revision ${to.revision} is not in the rollout history` };
-  return permitted(input, replicaSet, 'revision');
+  const revision = revisions.all.find((one) => one.revision === to.revision);
+  if (revision === undefined) return { reason: `revision ${to.revision} is not in the rollout history` };
+  return permitted(input, revision, 'revision');
 }
 
-function permitted(input: ChoiceInput, replicaSet: RawReplicaSet, what: string): Choice {
-  const problem = whyNever(input, replicaSet);
-  return problem === undefined
-    ? { replicaSet }
-    : { reason: `${what} ${revisionOf(replicaSet.metadata)} ${problem}` };
+function permitted(input: ChoiceInput, revision: RawRevision, what: string): Choice {
+  const problem = whyNever(input, revision);
+  return problem === undefined ? { revision } : { reason: `${what} ${revision.revision} ${problem}` };
 }
 
 /** Why a revision may never be rolled back to; undefined where it may. */
 export function whyNever(
   { revisions, summaryOf }: Pick<ChoiceInput, 'revisions' | 'summaryOf'>,
-  replicaSet: RawReplicaSet,
+  revision: RawRevision,
 ): string | undefined {
-  if (summaryOf(replicaSet).ledger === 'known-bad') return 'is known to be bad: it was harmful when it ran';
-  const barrier = barrierAfter(revisions, replicaSet);
+  if (summaryOf(revision).ledger === 'known-bad') return 'is known to be bad: it was harmful when it ran';
+  const barrier = barrierAfter(revisions, revision);
   if (barrier === undefined) return undefined;
-  return `lies before the rollback barrier of revision ${revisionOf(barrier.metadata)}`;
-}
-
-/**
- * What `kubectl rollout undo` picks: the second-highest revision, walking the old ReplicaSets by age and the current one
- * last (deploymentRevision in kubectl's pkg/polymorphichelpers/rollback.go, toRevision = 0).
- */
-function kubectlPrevious({ replicaSets, current }: Revisions): RawReplicaSet | undefined {
-  const old = replicaSets.filter((replicaSet) => replicaSet !== current).sort(byCreation);
-  let latest: RawReplicaSet | undefined;
-  let latestRevision = -1;
-  let previous: RawReplicaSet | undefined;
-  let previousRevision = -1;
-  for (const replicaSet of current === undefined ? old : [...old, current]) {
-    const revision = revisionOf(replicaSet.metadata);
-    if (latestRevision < revision) {
-      [previous, previousRevision] = [latest, latestRevision];
-      [latest, latestRevision] = [replicaSet, revision];
-    } else if (previousRevision < revision) {
-      [previous, previousRevision] = [replicaSet, revision];
-    }
-  }
-  return previous;
+  return `lies before the rollback barrier of revision ${barrier.revision}`;
 }
 
 /** The newest revision other than the current one that was verified, or that served long and well enough. */
 async function chooseLastKnownGood(input: ChoiceInput): Promise<Choice> {
   const { revisions, summaryOf, goodEnough } = input;
   const rejected: string[] = [];
-  for (const replicaSet of revisions.replicaSets) {
-    if (revisions.hashOf(replicaSet) === revisions.currentHash) continue;
-    const name = `revision ${revisionOf(replicaSet.metadata)}`;
-    const never = whyNever(input, replicaSet);
+  for (const revision of revisions.all) {
+    if (revisions.hashOf(revision) === revisions.currentHash) continue;
+    const name = `revision ${revision.revision}`;
+    const never = whyNever(input, revision);
     if (never !== undefined) {
       rejected.push(`${name} ${never}`);
       continue;
     }
-    if (summaryOf(replicaSet).ledger === 'verified-good') return { replicaSet };
-    const served = await input.servedBy(replicaSet);
+    if (summaryOf(revision).ledger === 'verified-good') return { revision };
+    const served = await input.servedBy(revision);
     const lacking = whyNotGoodEnough(served, goodEnough);
-    if (lacking === undefined) return { replicaSet, served };
+    if (lacking === undefined) return { revision, served };
     rejected.push(`${name} ${lacking}`);
   }
   const why =

@@ -30,14 +30,18 @@ export interface ClusterAccess {
   context?: string;
   /** Only these namespaces are ever read or changed; the mode is the default for their workloads. */
   namespaces: Record<string, { mode: Mode }>;
+  /** Where objects of GitOps tools may be read and suspended; absent: nowhere. */
+  gitops?: { namespaces: readonly string[] };
 }
 
 /** Everything activities use to talk to one cluster. */
 export interface ClusterClients {
   namespaces: Record<string, { mode: Mode }>;
+  /** The only namespaces in which objects of GitOps tools are read and suspended. */
+  gitOpsNamespaces: readonly string[];
   core: CoreV1Api;
   /**
-   * Deployments and ReplicaSets are read and patched through this one: it gives the API's JSON as it is. The typed
+   * Workloads and their revisions are read and patched through this one: it gives the API's JSON as it is. The typed
    * clients drop every field that they are too old to know, and a template written back would lose it.
    */
   objects: CustomObjectsApi;
@@ -81,6 +85,7 @@ export function createClusterClients(access: ClusterAccess): ClusterClients {
   });
   return {
     namespaces: access.namespaces,
+    gitOpsNamespaces: access.gitops?.namespaces ?? [],
     core: new CoreV1Api(configuration),
     objects: new CustomObjectsApi(configuration),
     autoscaling: new AutoscalingV2Api(configuration),
@@ -98,7 +103,7 @@ export function clientsFor(clusters: ClusterMap, target: Target): ClusterClients
   }
   const clients = clusters[target.cluster] as ClusterClients;
   if (!OBJECT_NAME.test(target.name)) {
-    throw fail('InvalidInput', `${JSON.stringify(target.name)} is no name of a Deployment`);
+    throw fail('InvalidInput', `${JSON.stringify(target.name)} is no name of a ${target.kind}`);
   }
   if (!Object.hasOwn(clients.namespaces, target.namespace)) {
     throw fail(

@@ -12,7 +12,7 @@ import type { Preapprovals } from './verify-preapproval.ts';
 export { type ClusterClients, createClusterClients } from './cluster-clients.ts';
 export type { ServedBy } from './plan-rollback.ts';
 export { createPodReader, type PodReader } from './pod-reader.ts';
-export { missingRights } from './rights.ts';
+export { missingRights, RIGHTS } from './rights.ts';
 export type { Preapprovals } from './verify-preapproval.ts';
 
 export interface KubernetesOptions {

@@ -1,9 +1,14 @@
 import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
+import type { GitOpsKind } from '../../domain/gitops-plan.ts';
 import type { Target } from '../../domain/target.ts';
 import { kubernetesStatus } from '../failure.ts';
+import { type GitOpsClaim, GROUP_OF, gitOpsClaims } from '../gitops/claims.ts';
+import { findClaimed } from '../gitops/find.ts';
 import type { ClusterClients } from './cluster-clients.ts';
-import { controllerOf, type RawDeployment } from './raw-objects.ts';
+import type { RawMetadata } from './raw-objects.ts';
 import { oneLine } from './revisions.ts';
+
+export { controlledBy, controlledByChain } from './controllers.ts';
 
 const MAX_OWNER_CHARS = 120;
 
@@ -15,57 +20,38 @@ export interface Owners {
   warnings: string[];
 }
 
-/** Tools by the labels and annotations that they put on what they manage. */
-const TOOLS: { keys: string[]; name: string; effect: string; fromGit?: true }[] = [
-  {
-    // https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/
-    keys: ['argocd.argoproj.io/tracking-id', 'argocd.argoproj.io/instance'],
-    name: 'Argo CD application',
-    fromGit: true,
-    effect: 'with self-heal it syncs the rolled-back template forward again; revert it in Git as well',
-  },
-  {
-    // https://fluxcd.io/flux/components/kustomize/kustomizations/
-    keys: ['kustomize.toolkit.fluxcd.io/name'],
-    name: 'Flux Kustomization',
-    fromGit: true,
-    effect:
-      'its next reconciliation applies the template in Git again; suspend it or revert it in Git as well',
-  },
-  {
-    keys: ['helm.toolkit.fluxcd.io/name'],
-    name: 'Flux HelmRelease',
-    fromGit: true,
-    effect:
-      'its next upgrade or drift correction applies the chart again; suspend it or revert it in Git as well',
-  },
-  {
-    // https://helm.sh/docs/chart_best_practices/labels/
-    keys: ['meta.helm.sh/release-name'],
-    name: 'Helm release',
-    effect: 'its next upgrade applies the chart again; roll the release back as well',
-  },
-  {
-    keys: ['serving.kserve.io/inferenceservice'],
-    name: 'KServe InferenceService',
-    effect: 'its controller may write the template again; change the InferenceService as well',
-  },
-];
+const EFFECT: Record<GitOpsKind, string> = {
+  Application: 'with self-heal it syncs the rolled-back template forward again; revert it in Git as well',
+  Kustomization:
+    'its next reconciliation applies the template in Git again; suspend it or revert it in Git as well',
+  HelmRelease:
+    'its next upgrade or drift correction applies the chart again; suspend it or revert it in Git as well',
+};
 
+/** https://helm.sh/docs/chart_best_practices/labels/ */
+const HELM_RELEASE = 'meta.helm.sh/release-name';
+
+/** Marks of tools first: they are there for everybody to read. The tools' objects are asked where a mark is ambiguous. */
 export async function findOwners(
   clients: ClusterClients,
   target: Target,
-  deployment: RawDeployment,
+  { metadata }: { metadata: RawMetadata },
 ): Promise<Owners> {
   const result: Owners = { owners: [], fromGit: [], warnings: [] };
-  const { annotations = {}, labels = {} } = deployment.metadata;
-  for (const { keys, name, effect, fromGit } of TOOLS) {
-    const value = keys.map((key) => annotations[key] ?? labels[key]).find((found) => found !== undefined);
-    if (value === undefined) continue;
-    const owner = oneLine(`${name} ${value}`, MAX_OWNER_CHARS) ?? name;
+  const add = (owner: string, effect: string): void => {
     result.owners.push(owner);
-    if (fromGit) result.fromGit.push(owner);
-    result.warnings.push(`${owner} manages this Deployment: ${effect}`);
+    result.warnings.push(`${owner} manages this ${target.kind}: ${effect}`);
+  };
+  const { claims, warnings } = gitOpsClaims(metadata, { group: GROUP_OF[target.kind], ...target });
+  for (const claim of claims) {
+    if (!(await counts(clients, target, metadata, claim))) continue;
+    add(claim.owner, EFFECT[claim.kind]);
+    result.fromGit.push(claim.owner);
+  }
+  const release = metadata.annotations?.[HELM_RELEASE] ?? metadata.labels?.[HELM_RELEASE];
+  if (release !== undefined) {
+    const owner = oneLine(`Helm release ${release}`, MAX_OWNER_CHARS) ?? 'Helm release';
+    add(owner, 'its next upgrade applies the chart again; roll the release back as well');
   }
   for (const autoscaler of await listAutoscalers(clients, target)) {
     const isKeda = autoscaler.metadata?.labels?.['scaledobject.keda.sh/name'] !== undefined;
@@ -75,14 +61,19 @@ export async function findOwners(
       `${owner} sets the number of replicas: it stays as it is, a rollback does not change it`,
     );
   }
+  result.warnings.push(...warnings);
   return result;
 }
 
-/** Why a workload that another object controls is not rolled back here; undefined where nothing controls it. */
-export function controlledBy(deployment: RawDeployment): string | undefined {
-  const controller = controllerOf(deployment.metadata);
-  if (controller === undefined) return undefined;
-  return `it is controlled by ${controller.kind} ${controller.name}, which would write its template again: act on that instead`;
+/** A mark that charts use as well counts where an application lists the workload; any other counts by itself. */
+async function counts(
+  clients: ClusterClients,
+  target: Target,
+  metadata: RawMetadata,
+  claim: GitOpsClaim,
+): Promise<boolean> {
+  if (!claim.weak) return true;
+  return 'object' in (await findClaimed(clients, target, metadata, claim));
 }
 
 async function listAutoscalers(

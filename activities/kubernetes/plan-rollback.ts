@@ -3,14 +3,17 @@ import type { NoRollback, RevisionSummary, RollbackPlan } from '../../domain/rol
 import { type Target, targetKey } from '../../domain/target.ts';
 import type { KubernetesActivities } from '../contract.ts';
 import { fail } from '../failure.ts';
+import { planSuspension, type SuspensionAnswer } from '../gitops/plan-suspension.ts';
 import { chooseRevision, type Served, whyNever } from './choose-revision.ts';
 import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
-import { controlledBy, findOwners } from './owners.ts';
-import { rollbackPlanHash } from './plan-hash.ts';
+import { controlledByChain, findOwners } from './owners.ts';
+import { rollbackPlanHash, whatIsHashed } from './plan-hash.ts';
 import { heartbeatAndPause } from './progress.ts';
-import { type RawReplicaSet, revisionOf } from './raw-objects.ts';
-import { createdAtMs, type Revisions, readRevisions, summarise } from './revisions.ts';
-import { diffTemplates, referencesOf } from './template.ts';
+import type { RawRevision } from './raw-objects.ts';
+import { restoredTemplate } from './restored-template.ts';
+import { hasTemplate, podsByTemplate, type Revisions, readRevisions, summarise } from './revisions.ts';
+import { diffTemplates, referencesOf, templateHash } from './template.ts';
+import { hasObserved } from './workloads/workload.ts';
 
 /** The controller needs well under a second; a plan that waits longer than this is better made anew. */
 const OBSERVED_WITHIN_MS = 4_000;
@@ -41,8 +44,8 @@ export async function planRollback(
   const { target, to, ledger, approval, gitops } = input;
   const clients = clientsFor(clusters, target);
   const revisions = await readObserved(clients, target);
-  const { deployment, current } = revisions;
-  const summaryOf = (replicaSet: RawReplicaSet): RevisionSummary => summarise(revisions, replicaSet, ledger);
+  const { type, workload, current } = revisions;
+  const summaryOf = (revision: RawRevision): RevisionSummary => summarise(revisions, revision, ledger);
   const none = (reason: string, revert?: string): { none: NoRollback } => ({
     none: {
       reason,
@@ -51,14 +54,9 @@ export async function planRollback(
     },
   });
 
-  const controller = controlledBy(deployment);
-  if (controller !== undefined) return none(controller);
-  if (deployment.spec.paused === true) {
-    const { namespace, name } = target;
-    return none(
-      `the Deployment is paused, so a rollback would not roll out: resume it with ` +
-        `\`kubectl rollout resume deployment/${name} -n ${namespace}\` and plan again`,
-    );
+  const refusal = (await controlledByChain(clients, workload)) ?? type.refusal(workload);
+  if (refusal !== undefined || current === undefined) {
+    return none(refusal ?? `its controller has made no ${type.revisionKind} of its template yet`);
   }
 
   const servedUntilMs = Date.now() + SERVED_WITHIN_MS;
@@ -66,41 +64,79 @@ export async function planRollback(
     revisions,
     to,
     summaryOf,
-    servedBy: async (replicaSet) => lookUp(servedBy, input, replicaSet.metadata.name, servedUntilMs),
+    servedBy: async ({ metadata }) =>
+      type.podsNamedByRevision ? lookUp(servedBy, input, metadata.name, servedUntilMs) : undefined,
     goodEnough: input.served,
   });
-  const { owners, fromGit, warnings } = await findOwners(clients, target, deployment);
-  const owner = gitops === 'refuse' && fromGit.length > 0 ? fromGit.join(' and ') : undefined;
+  const { owners, fromGit, warnings } = await findOwners(clients, target, workload);
+  const suspension =
+    gitops === 'suspend' && fromGit.length > 0
+      ? await planSuspension(clients, target, workload.metadata)
+      : undefined;
+  const byGit = fromGit.length > 0 ? gitRefusal(fromGit.join(' and '), suspension) : undefined;
   if ('reason' in choice) {
-    return none(owner === undefined ? choice.reason : `${choice.reason} (and ${gitRefusal(owner)})`);
+    return none(byGit === undefined ? choice.reason : `${choice.reason} (and ${byGit})`);
   }
 
   const from = summaryOf(current);
-  const chosen = summaryOf(choice.replicaSet);
+  const chosen = await asRestored(clients, input, revisions, choice.revision);
+  if (chosen === undefined) {
+    return none(`the API does not take the template of revision ${choice.revision.revision} any more`);
+  }
   const diff = diffTemplates(
-    { name: `revision ${from.revision}`, template: deployment.spec.template },
-    { name: `revision ${chosen.revision}`, template: choice.replicaSet.spec.template },
+    // Not the workload's own text: a Rollout's lacks the defaults that its ReplicaSets have.
+    { name: `revision ${from.revision}`, template: current.template },
+    { name: `revision ${chosen.revision}`, template: choice.revision.template },
   );
   // Where Git has brought the template back already there is nothing to refuse: what follows can prove the recovery.
-  if (owner !== undefined && chosen.templateHash !== from.templateHash) return none(gitRefusal(owner), diff);
+  const changes = chosen.templateHash !== from.templateHash;
+  if (byGit !== undefined && changes) return none(byGit, diff);
+  const suspended = changes && suspension !== undefined && 'warnings' in suspension ? suspension : undefined;
   const unhashed: Omit<RollbackPlan, 'hash'> = {
     target,
-    uid: deployment.metadata.uid,
+    uid: workload.metadata.uid,
     from,
     to: choice.served === undefined ? chosen : { ...chosen, served: choice.served },
     requested: to,
     diff,
-    warnings: [...warningsOf(revisions, choice.replicaSet, chosen), ...warnings],
+    warnings: [
+      ...warningsOf(revisions, choice.revision, chosen),
+      ...(suspended?.warnings ?? []),
+      ...warnings,
+    ],
     owners,
-    estimateMs: lastRolloutMs(revisions),
-    history: revisions.replicaSets.map(summaryOf),
+    estimateMs: type.lastRolloutMs(workload, current),
+    history: revisions.all.map(summaryOf),
     approval,
+    ...(suspended?.gitops === undefined ? {} : { gitops: suspended.gitops }),
   };
-  return { plan: { ...unhashed, hash: rollbackPlanHash(unhashed, deployment.spec) } };
+  return { plan: { ...unhashed, hash: rollbackPlanHash(unhashed, whatIsHashed(type, workload)) } };
 }
 
-function gitRefusal(owner: string): string {
-  return `${owner} takes the template from Git and would undo a rollback here`;
+/**
+ * The revision with the hash of the template that the workload will have after the rollback: the wait for the rollout and
+ * a second attempt know it by that.
+ */
+async function asRestored(
+  clients: ClusterClients,
+  { target, ledger }: PlanInput,
+  revisions: Revisions,
+  revision: RawRevision,
+): Promise<RevisionSummary | undefined> {
+  const summary = summarise(revisions, revision, ledger);
+  if (summary.templateHash === revisions.currentHash) return summary;
+  const restored = await restoredTemplate(clients, revisions.type, target, revision);
+  if (restored === undefined) return undefined;
+  const hash = templateHash(restored);
+  return { ...summary, templateHash: hasTemplate(revisions, hash) ? revisions.currentHash : hash };
+}
+
+/** @returns undefined where the sync can be suspended. */
+function gitRefusal(owner: string, suspension: SuspensionAnswer | undefined): string | undefined {
+  const reason = `${owner} takes the template from Git and would undo a rollback here`;
+  if (suspension === undefined) return reason;
+  if ('warnings' in suspension) return undefined;
+  return `${reason}, and its sync cannot be suspended: ${suspension.refusals.join('; ')}`;
 }
 
 /** @returns undefined where Prometheus does not tell in time, whatever the reason. */
@@ -121,51 +157,49 @@ async function lookUp(
   return undefined;
 }
 
-/** Reads until the controller has seen the newest generation: before that, revisions are those of an older template. */
-async function readObserved(
-  clients: ClusterClients,
-  target: Target,
-): Promise<Revisions & { current: RawReplicaSet }> {
+/**
+ * Reads until the controller has seen the newest generation: before that, revisions are those of an older template. One
+ * that will be refused may have no current revision: a template that was changed while paused, say.
+ */
+async function readObserved(clients: ClusterClients, target: Target): Promise<Revisions> {
   const untilMs = Date.now() + OBSERVED_WITHIN_MS;
   for (;;) {
     const revisions = await readRevisions(clients, target);
-    const { deployment, current } = revisions;
-    const observed = deployment.status?.observedGeneration === deployment.metadata.generation;
-    if (observed && current !== undefined) return { ...revisions, current };
-    // Paused or controlled Deployments are refused anyway, but a template changed while paused has no ReplicaSet.
-    if (observed && deployment.spec.paused === true && revisions.replicaSets[0] !== undefined) {
-      return { ...revisions, current: revisions.replicaSets[0] };
-    }
+    const { type, workload, current } = revisions;
+    const generation = workload.metadata.generation ?? 0;
+    const refused = type.refusal(workload) !== undefined;
+    if (hasObserved(workload, generation) && (current !== undefined || refused)) return revisions;
     if (Date.now() >= untilMs) {
+      if (refused) return revisions;
       throw fail(
         'Unavailable',
-        `${targetKey(target)}: the Deployment controller has not taken in the latest change ` +
-          `(generation ${deployment.metadata.generation}, observed ${deployment.status?.observedGeneration ?? 'none'}); ` +
-          `is kube-controller-manager running?`,
+        `${targetKey(target)}: the ${type.kind}'s controller has not taken in the latest change ` +
+          `(generation ${generation}, observed ${workload.status?.observedGeneration ?? 'none'}); ` +
+          `is ${type.controller} running?`,
       );
     }
-    await heartbeatAndPause(OBSERVED_POLL_MS, { waitingFor: 'the Deployment controller' });
+    await heartbeatAndPause(OBSERVED_POLL_MS, { waitingFor: `the ${type.kind}'s controller` });
   }
 }
 
 /** Revisions that people may choose from, newest first. */
 function candidatesOf(
   revisions: Revisions,
-  summaryOf: (replicaSet: RawReplicaSet) => RevisionSummary,
+  summaryOf: (revision: RawRevision) => RevisionSummary,
 ): RevisionSummary[] {
-  return revisions.replicaSets
-    .filter((replicaSet) => revisions.hashOf(replicaSet) !== revisions.currentHash)
-    .filter((replicaSet) => whyNever({ revisions, summaryOf }, replicaSet) === undefined)
+  return revisions.all
+    .filter((revision) => revisions.hashOf(revision) !== revisions.currentHash)
+    .filter((revision) => whyNever({ revisions, summaryOf }, revision) === undefined)
     .map(summaryOf);
 }
 
-function warningsOf(revisions: Revisions, replicaSet: RawReplicaSet, to: RevisionSummary): string[] {
+function warningsOf(revisions: Revisions, revision: RawRevision, to: RevisionSummary): string[] {
   const warnings: string[] = [];
-  const { deployment, currentHash } = revisions;
+  const { type, workload, currentHash } = revisions;
   if (to.templateHash === currentHash) {
     warnings.push(`revision ${to.revision} has the template that runs now: the rollback changes nothing`);
   }
-  const { configMaps, secrets, volumes } = referencesOf(replicaSet.spec.template);
+  const { configMaps, secrets, volumes } = referencesOf(revision.template);
   const notRestored: [string, string[]][] = [
     ['ConfigMaps', configMaps],
     ['Secrets', secrets],
@@ -179,22 +213,11 @@ function warningsOf(revisions: Revisions, replicaSet: RawReplicaSet, to: Revisio
   if (byTag.length > 0) {
     warnings.push(`Images named by tag run what the tag means now: ${byTag.join(', ')}`);
   }
-  if (deployment.spec.strategy?.type === 'Recreate') {
-    warnings.push('The strategy is Recreate: all pods stop before the first new one starts');
+  if (to.templateHash !== currentHash) {
+    warnings.push(...type.warnings(workload, revision, podsByTemplate(revisions, revision)));
   }
-  if ((deployment.spec.replicas ?? 1) === 0) {
-    warnings.push('The Deployment is scaled to 0: no pod will run after the rollback either');
+  if ((workload.spec.replicas ?? 1) === 0) {
+    warnings.push(`The ${type.kind} is scaled to 0: no pod will run after the rollback either`);
   }
   return warnings;
-}
-
-/** How long the rollout of the running revision took; only known where its ReplicaSet was made for it. */
-function lastRolloutMs({ deployment, current }: Revisions): number | undefined {
-  const condition = deployment.status?.conditions?.find(({ type }) => type === 'Progressing');
-  if (current === undefined || condition?.reason !== 'NewReplicaSetAvailable') return undefined;
-  if (current.metadata.annotations?.['deployment.kubernetes.io/revision-history'] !== undefined)
-    return undefined;
-  if (revisionOf(current.metadata) !== revisionOf(deployment.metadata)) return undefined;
-  const durationMs = Date.parse(condition.lastUpdateTime ?? '') - createdAtMs(current);
-  return durationMs >= 0 ? durationMs : undefined;
 }

@@ -1,11 +1,12 @@
 import type { V1Pod } from '@kubernetes/client-node';
-import type { Target } from '../../domain/target.ts';
+import type { Target, WorkloadKind } from '../../domain/target.ts';
 import { fromKubernetes, kubernetesStatus } from '../failure.ts';
 import type { ClusterClients } from './cluster-clients.ts';
 
 /**
- * Deployments and ReplicaSets as the API's JSON has them: the fields that are read here, and all others untouched.
- * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/
+ * Workloads and their revisions as the API's JSON has them: the fields that are read here, and all others untouched.
+ * What differs between the kinds is in workloads/.
+ * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/
  */
 
 export const REVISION_ANNOTATION = 'deployment.kubernetes.io/revision';
@@ -58,23 +59,39 @@ export interface RawTemplate {
   [field: string]: unknown;
 }
 
+/** A revision of a workload: one of its ReplicaSets or ControllerRevisions, as the module of the kind reads it. */
+export interface RawRevision {
+  metadata: RawMetadata;
+  /** 0 where the object has no number, -1 where it has one that cannot be read: those are never rolled back to. */
+  revision: number;
+  /** As the workload had it, without what the controller adds to it. */
+  template: RawTemplate;
+  /** Pods that it has now. */
+  replicas: number;
+}
+
 interface RawSelector {
   matchLabels?: Record<string, string>;
   matchExpressions?: { key: string; operator: string; values?: string[] }[];
 }
 
-export interface RawDeployment {
+/** A Deployment, StatefulSet or Rollout: what they have in common, and which field is whose. */
+export interface RawWorkload {
   metadata: RawMetadata;
   spec: {
     replicas?: number;
+    /** Deployment and Rollout. */
     paused?: boolean;
+    /** Deployment and Rollout. */
     progressDeadlineSeconds?: number;
     selector: RawSelector;
+    /** Deployment and Rollout; a StatefulSet has updateStrategy. */
     strategy?: { type?: string; [field: string]: unknown };
     template: RawTemplate;
   };
   status?: {
-    observedGeneration?: number;
+    /** A Rollout has it as text. */
+    observedGeneration?: number | string;
     replicas?: number;
     updatedReplicas?: number;
     readyReplicas?: number;
@@ -83,103 +100,108 @@ export interface RawDeployment {
   };
 }
 
-export interface RawReplicaSet {
-  metadata: RawMetadata;
-  spec: { replicas?: number; template: RawTemplate };
-  status?: { replicas?: number };
-}
+export type RawDeployment = RawWorkload;
 
-const APPS = { group: 'apps', version: 'v1' } as const;
+/** Where the API has the objects of a kind. */
+const API_OF: Record<WorkloadKind, { group: string; version: string; plural: string }> = {
+  Deployment: { group: 'apps', version: 'v1', plural: 'deployments' },
+  StatefulSet: { group: 'apps', version: 'v1', plural: 'statefulsets' },
+  // https://argo-rollouts.readthedocs.io/en/stable/features/specification/
+  Rollout: { group: 'argoproj.io', version: 'v1alpha1', plural: 'rollouts' },
+};
 
-/** @returns undefined where there is no such Deployment. */
-export async function findDeployment(
+/** @returns undefined where there is no such workload. */
+export async function findWorkload(
   clients: ClusterClients,
   target: Target,
-): Promise<RawDeployment | undefined> {
-  const { namespace, name } = target;
+): Promise<RawWorkload | undefined> {
+  const { kind, namespace, name } = target;
   try {
-    return await clients.objects.getNamespacedCustomObject({
-      ...APPS,
-      namespace,
-      plural: 'deployments',
-      name,
-    });
+    return withTemplate(
+      await clients.objects.getNamespacedCustomObject({ ...API_OF[kind], namespace, name }),
+    );
   } catch (error) {
     if (kubernetesStatus(error) === 404) return undefined;
-    throw fromKubernetes(error, `read Deployment ${namespace}/${name}`);
+    throw fromKubernetes(error, `read ${kind} ${namespace}/${name}`);
   }
 }
 
-/** @throws NotFound where there is no such Deployment. */
-export async function readDeployment(clients: ClusterClients, target: Target): Promise<RawDeployment> {
-  const { namespace, name } = target;
+/** Under the name that callers have it by from when there were Deployments only; reads whatever kind the target has. */
+export const findDeployment = findWorkload;
+
+/** @throws NotFound where there is no such workload, or no such kind in the cluster. */
+export async function readWorkload(clients: ClusterClients, target: Target): Promise<RawWorkload> {
+  const { kind, namespace, name } = target;
   try {
-    return await clients.objects.getNamespacedCustomObject({
-      ...APPS,
-      namespace,
-      plural: 'deployments',
-      name,
-    });
+    return withTemplate(
+      await clients.objects.getNamespacedCustomObject({ ...API_OF[kind], namespace, name }),
+    );
   } catch (error) {
-    throw fromKubernetes(error, `read Deployment ${namespace}/${name}`);
+    throw fromKubernetes(error, `read ${kind} ${namespace}/${name}`);
   }
 }
 
-/** The Deployment's ReplicaSets: found by its selector, and its own by controllerRef, since selectors may overlap. */
-export async function listReplicaSets(
+/** A Rollout that refers to another workload has no template of its own: an empty one, whose rollback is refused. */
+function withTemplate(workload: RawWorkload): RawWorkload {
+  const { template = {} } = workload.spec as { template?: RawTemplate };
+  return { ...workload, spec: { ...workload.spec, template } };
+}
+
+/**
+ * Objects that the workload controls: found by its selector, and its own by controllerRef, since selectors may overlap.
+ * @param plural of the group apps/v1: replicasets or controllerrevisions.
+ */
+export async function listControlled<Item extends { metadata: RawMetadata }>(
   clients: ClusterClients,
-  deployment: RawDeployment,
-): Promise<RawReplicaSet[]> {
-  const { namespace, name, uid } = deployment.metadata;
+  workload: RawWorkload,
+  plural: 'replicasets' | 'controllerrevisions',
+): Promise<Item[]> {
+  const { namespace, name, uid } = workload.metadata;
   try {
-    const list: { items: RawReplicaSet[] } = await clients.objects.listNamespacedCustomObject({
-      ...APPS,
+    const list: { items: Item[] } = await clients.objects.listNamespacedCustomObject({
+      group: 'apps',
+      version: 'v1',
       namespace,
-      plural: 'replicasets',
-      labelSelector: selectorText(deployment.spec.selector),
+      plural,
+      labelSelector: selectorText(workload.spec.selector),
     });
-    return list.items.filter((replicaSet) => isControlledBy(replicaSet.metadata, uid));
+    return list.items.filter(({ metadata }) => controllerOf(metadata)?.uid === uid);
   } catch (error) {
-    throw fromKubernetes(error, `list the ReplicaSets of Deployment ${namespace}/${name}`);
+    throw fromKubernetes(error, `list the ${plural} of ${namespace}/${name}`);
   }
 }
 
-/** Pods of the Deployment's ReplicaSets, by the uid of the ReplicaSet. */
-export async function listPods(
-  clients: ClusterClients,
-  deployment: RawDeployment,
-  replicaSets: readonly RawReplicaSet[],
-): Promise<Map<string, V1Pod[]>> {
-  const { namespace, name } = deployment.metadata;
-  const byReplicaSet = new Map<string, V1Pod[]>(replicaSets.map(({ metadata }) => [metadata.uid, []]));
+/** Pods that the workload's selector finds, whoever owns them. */
+export async function listPods(clients: ClusterClients, workload: RawWorkload): Promise<V1Pod[]> {
+  const { namespace, name } = workload.metadata;
   try {
-    const labelSelector = selectorText(deployment.spec.selector);
+    const labelSelector = selectorText(workload.spec.selector);
     const { items } = await clients.core.listNamespacedPod({ namespace, labelSelector });
-    for (const pod of items) {
-      const owner = pod.metadata?.ownerReferences?.find((reference) => reference.controller === true);
-      byReplicaSet.get(owner?.uid ?? '')?.push(pod);
-    }
-    return byReplicaSet;
+    return items;
   } catch (error) {
-    throw fromKubernetes(error, `list the pods of Deployment ${namespace}/${name}`);
+    throw fromKubernetes(error, `list the pods of ${namespace}/${name}`);
   }
 }
 
-/** JSON Patch (RFC 6902) of a Deployment. A `test` that fails is answered 422, not 409. */
-export async function patchDeployment(
+/**
+ * JSON Patch (RFC 6902) of a workload. A `test` that fails is answered 422, not 409.
+ * @param dryRun the answer is what the patch would make, and nothing is changed.
+ */
+export async function patchWorkload(
   clients: ClusterClients,
   target: Target,
   operations: readonly object[],
-): Promise<RawDeployment> {
-  const { namespace, name } = target;
+  { dryRun = false } = {},
+): Promise<RawWorkload> {
+  const { kind, namespace, name } = target;
   // This call of the client is always sent as application/json-patch+json.
   return await clients.objects.patchNamespacedCustomObject({
-    ...APPS,
+    ...API_OF[kind],
     namespace,
-    plural: 'deployments',
     name,
     body: operations,
     fieldManager: FIELD_MANAGER,
+    ...(dryRun ? { dryRun: 'All' } : {}),
   });
 }
 
@@ -188,10 +210,14 @@ export function controllerOf(metadata: RawMetadata): { kind: string; name: strin
   return metadata.ownerReferences?.find((reference) => reference.controller === true);
 }
 
-/** 0 where the annotation is missing or no number, as kubectl has it. */
-export function revisionOf(metadata: RawMetadata): number {
-  const text = metadata.annotations?.[REVISION_ANNOTATION] ?? '';
-  return /^\d+$/.test(text) ? Number(text) : 0;
+/**
+ * As kubectl reads it (Revision in its pkg/util/deployment): 0 where there is no number, -1 where it cannot be read, which
+ * like every negative one is never rolled back to.
+ */
+export function revisionOf(metadata: RawMetadata, annotation = REVISION_ANNOTATION): number {
+  const text = metadata.annotations?.[annotation];
+  if (text === undefined) return 0;
+  return /^\+?\d+$/.test(text) ? Number(text) : -1;
 }
 
 /** A label selector as the API's query parameter takes it. */
@@ -203,8 +229,4 @@ function selectorText(selector: RawSelector): string {
     return operator === 'Exists' ? key : `!${key}`;
   });
   return [...equals, ...expressions].join(',');
-}
-
-function isControlledBy(metadata: RawMetadata, uid: string): boolean {
-  return controllerOf(metadata)?.uid === uid;
 }

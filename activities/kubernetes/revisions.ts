@@ -3,73 +3,115 @@ import type { RevisionSummary } from '../../domain/rollback-plan.ts';
 import { ROLLBACK_BARRIER_ANNOTATION, type Target } from '../../domain/target.ts';
 import type { Ledger } from '../contract.ts';
 import type { ClusterClients } from './cluster-clients.ts';
-import {
-  listPods,
-  listReplicaSets,
-  type RawDeployment,
-  type RawReplicaSet,
-  readDeployment,
-  revisionOf,
-} from './raw-objects.ts';
+import { listPods, type RawRevision, type RawWorkload, readWorkload } from './raw-objects.ts';
 import { imagesOf, templateHash } from './template.ts';
+import { workloadTypeOf } from './workloads/index.ts';
+import { byCreation, createdAtMs, type RolloutPods, type WorkloadType } from './workloads/workload.ts';
 
 const CHANGE_CAUSE_ANNOTATION = 'kubernetes.io/change-cause';
 /** It is free text of whoever deployed: one line, and no more than a line. */
 const MAX_CHANGE_CAUSE_CHARS = 200;
 const DIGEST = /sha256:[0-9a-f]{64}/;
 
-/** A Deployment with its revisions, read together. */
+/** A workload with its revisions, read together. */
 export interface Revisions {
-  deployment: RawDeployment;
-  /** Newest revision first. */
-  replicaSets: RawReplicaSet[];
-  /** The ReplicaSet of the Deployment's template; absent before the controller has made it. */
-  current: RawReplicaSet | undefined;
-  podsByReplicaSet: Map<string, V1Pod[]>;
-  hashOf(replicaSet: RawReplicaSet): string;
+  type: WorkloadType;
+  workload: RawWorkload;
+  /** Newest first. */
+  all: RawRevision[];
+  /** The revision of the workload's template; absent before the controller has made it. */
+  current: RawRevision | undefined;
+  podsOf(revision: RawRevision): V1Pod[];
+  /** Pods of the workload whose revision is gone from its history. */
+  strayPods: V1Pod[];
+  hashOf(revision: RawRevision): string;
+  /** Of the current revision, or, before there is one, of the workload's template as it stands there. */
   currentHash: string;
 }
 
-/** @throws NotFound where there is no such Deployment. */
+/** @throws NotFound where there is no such workload. */
 export async function readRevisions(clients: ClusterClients, target: Target): Promise<Revisions> {
-  const deployment = await readDeployment(clients, target);
-  const replicaSets = await listReplicaSets(clients, deployment);
-  const podsByReplicaSet = await listPods(clients, deployment, replicaSets);
-  const hashes = new Map(
-    replicaSets.map(({ metadata, spec }) => [metadata.uid, templateHash(spec.template)]),
-  );
-  const hashOf = (replicaSet: RawReplicaSet): string => hashes.get(replicaSet.metadata.uid) ?? '';
-  const currentHash = templateHash(deployment.spec.template);
-  // Several can have one template after an upgrade of the control plane: kubectl and the controller take the oldest.
-  const current = [...replicaSets].sort(byCreation).find((replicaSet) => hashOf(replicaSet) === currentHash);
-  replicaSets.sort((a, b) => revisionOf(b.metadata) - revisionOf(a.metadata));
-  return { deployment, replicaSets, current, podsByReplicaSet, hashOf, currentHash };
+  const workload = await readWorkload(clients, target);
+  return readRevisionsOf(clients, workloadTypeOf(target.kind), workload);
 }
 
-/** By age, then name: the order in which kubectl looks at ReplicaSets. */
-export function byCreation(a: RawReplicaSet, b: RawReplicaSet): number {
-  const difference = createdAtMs(a) - createdAtMs(b);
-  if (difference !== 0) return difference;
-  return a.metadata.name < b.metadata.name ? -1 : 1;
+/** @param workload as it was read before: what else is read here can be a moment newer. */
+export async function readRevisionsOf(
+  clients: ClusterClients,
+  type: WorkloadType,
+  workload: RawWorkload,
+): Promise<Revisions> {
+  const all = await type.listRevisions(clients, workload);
+  return relate(type, workload, all, await listPods(clients, workload));
 }
 
-export function createdAtMs(replicaSet: RawReplicaSet): number {
-  return Date.parse(replicaSet.metadata.creationTimestamp);
+/** What belongs to what, of a workload, its revisions and its pods. */
+export function relate(
+  type: WorkloadType,
+  workload: RawWorkload,
+  all: RawRevision[],
+  pods: readonly V1Pod[],
+): Revisions {
+  const podsByUid = new Map<string, V1Pod[]>(all.map(({ metadata }) => [metadata.uid, []]));
+  const strayPods: V1Pod[] = [];
+  for (const pod of pods) {
+    const revision = type.revisionOfPod(pod, workload, all);
+    if (revision === 'unknown') strayPods.push(pod);
+    else if (revision !== undefined) podsByUid.get(revision.metadata.uid)?.push(pod);
+  }
+  const hashes = new Map(all.map(({ metadata, template }) => [metadata.uid, templateHash(template)]));
+  const hashOf = (revision: RawRevision): string => hashes.get(revision.metadata.uid) ?? '';
+  const standing = templateHash(workload.spec.template);
+  const current = type.currentOf(workload, all, (revision) => hashOf(revision) === standing);
+  const currentHash = current === undefined ? standing : hashOf(current);
+  const podsOf = (revision: RawRevision): V1Pod[] => podsByUid.get(revision.metadata.uid) ?? [];
+  // Of equal numbers the oldest first: the one that kubectl takes.
+  all.sort((a, b) => b.revision - a.revision || byCreation(a, b));
+  return { type, workload, all, current, podsOf, strayPods, hashOf, currentHash };
 }
 
-export function summarise(revisions: Revisions, replicaSet: RawReplicaSet, ledger: Ledger): RevisionSummary {
-  const { metadata, spec, status } = replicaSet;
-  const hash = revisions.hashOf(replicaSet);
+/**
+ * True where the workload has the template of this hash: as its controller understands it, or as it stands there. The
+ * two can differ where the API puts in defaults that are newer than the revision.
+ */
+export function hasTemplate(
+  { workload, currentHash }: Pick<Revisions, 'workload' | 'currentHash'>,
+  hash: string,
+): boolean {
+  return currentHash === hash || templateHash(workload.spec.template) === hash;
+}
+
+/** The workload's pods by whether they are of a revision's template: others as far as they may still answer requests. */
+export function podsByTemplate(revisions: Revisions, of: RawRevision | undefined): RolloutPods {
+  const { type, all, podsOf, hashOf, strayPods } = revisions;
+  const hash = of === undefined ? undefined : hashOf(of);
+  const others = all.filter((revision) => hashOf(revision) !== hash);
   return {
-    revision: revisionOf(metadata),
+    wanted: all.filter((revision) => hashOf(revision) === hash).flatMap(podsOf),
+    others: [
+      ...others.flatMap((revision) => podsOf(revision).filter((pod) => type.mayServe(pod, revision))),
+      ...strayPods.filter((pod) => type.mayServe(pod, 'unknown')),
+    ],
+  };
+}
+
+export function summarise(
+  { hashOf, podsOf }: Pick<Revisions, 'hashOf' | 'podsOf'>,
+  revision: RawRevision,
+  ledger: Ledger,
+): RevisionSummary {
+  const { metadata, template } = revision;
+  const hash = hashOf(revision);
+  return {
+    revision: revision.revision,
     replicaSet: metadata.name,
-    images: imagesOf(spec.template),
-    digests: digestsOf(revisions.podsByReplicaSet.get(metadata.uid) ?? []),
+    images: imagesOf(template),
+    digests: digestsOf(podsOf(revision)),
     templateHash: hash,
     createdAt: metadata.creationTimestamp,
     changeCause: oneLine(metadata.annotations?.[CHANGE_CAUSE_ANNOTATION], MAX_CHANGE_CAUSE_CHARS),
-    replicas: status?.replicas ?? 0,
-    barrier: hasBarrier(replicaSet),
+    replicas: revision.replicas,
+    barrier: hasBarrier(revision),
     ledger: Object.hasOwn(ledger, hash) ? ledger[hash]?.verdict : undefined,
   };
 }
@@ -85,8 +127,8 @@ export function digestsOf(pods: readonly V1Pod[]): string[] {
   return [...new Set(digests)].sort();
 }
 
-function hasBarrier(replicaSet: RawReplicaSet): boolean {
-  const value = replicaSet.spec.template.metadata?.annotations?.[ROLLBACK_BARRIER_ANNOTATION];
+function hasBarrier({ template }: RawRevision): boolean {
+  const value = template.metadata?.annotations?.[ROLLBACK_BARRIER_ANNOTATION];
   return value !== undefined && value !== 'false';
 }
 
@@ -94,16 +136,17 @@ function hasBarrier(replicaSet: RawReplicaSet): boolean {
  * The barrier that lies between a revision and now: the revision's template is older than one that says that nothing
  * older may come back (a data migration, say). Age, not revision number: a rollback gives an old template a new number.
  */
-export function barrierAfter(revisions: Revisions, replicaSet: RawReplicaSet): RawReplicaSet | undefined {
-  return revisions.replicaSets.find(
-    (other) => other !== replicaSet && hasBarrier(other) && isOlder(replicaSet, other),
-  );
+export function barrierAfter(
+  { all }: Pick<Revisions, 'all'>,
+  revision: RawRevision,
+): RawRevision | undefined {
+  return all.find((other) => other !== revision && hasBarrier(other) && isOlder(revision, other));
 }
 
-function isOlder(a: RawReplicaSet, b: RawReplicaSet): boolean {
+function isOlder(a: RawRevision, b: RawRevision): boolean {
   const difference = createdAtMs(a) - createdAtMs(b);
   // Times have whole seconds.
-  return difference === 0 ? revisionOf(a.metadata) < revisionOf(b.metadata) : difference < 0;
+  return difference === 0 ? a.revision < b.revision : difference < 0;
 }
 
 /** Text that others wrote, without line breaks and control characters, cut to a length. */

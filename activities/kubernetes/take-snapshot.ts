@@ -4,7 +4,6 @@ import type { Target } from '../../domain/target.ts';
 import type { KubernetesActivities } from '../contract.ts';
 import { fromKubernetes, kubernetesStatus } from '../failure.ts';
 import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
-import { revisionOf } from './raw-objects.ts';
 import { digestsOf, readRevisions, summarise } from './revisions.ts';
 import { imagesOf, referencesOf } from './template.ts';
 
@@ -17,22 +16,22 @@ type Snapshot = Awaited<ReturnType<KubernetesActivities['takeSnapshot']>>;
 export async function takeSnapshot(clusters: ClusterMap, { target }: { target: Target }): Promise<Snapshot> {
   const clients = clientsFor(clusters, target);
   const revisions = await readRevisions(clients, target);
-  const { deployment, current, podsByReplicaSet } = revisions;
-  const { configMaps, secrets } = referencesOf(deployment.spec.template);
+  const { type, workload, all, current, podsOf } = revisions;
+  const { configMaps, secrets } = referencesOf(workload.spec.template);
   const configHashes: Record<string, string> = {};
   for (const name of configMaps.slice(0, MAX_CONFIG_MAPS)) {
     configHashes[`ConfigMap/${name}`] = await hashConfigMap(clients, target.namespace, name);
   }
   for (const name of secrets) configHashes[`Secret/${name}`] = 'not read';
   return {
-    uid: deployment.metadata.uid,
-    revision: revisionOf(deployment.metadata),
-    images: imagesOf(deployment.spec.template),
-    digests: digestsOf(podsByReplicaSet.get(current?.metadata.uid ?? '') ?? []),
+    uid: workload.metadata.uid,
+    revision: type.revisionNumber(workload, all),
+    images: imagesOf(workload.spec.template),
+    digests: current === undefined ? [] : digestsOf(podsOf(current)),
     templateHash: revisions.currentHash,
     configHashes,
-    history: revisions.replicaSets.map((replicaSet) => {
-      const { revision, images, createdAt, changeCause } = summarise(revisions, replicaSet, {});
+    history: all.map((one) => {
+      const { revision, images, createdAt, changeCause } = summarise(revisions, one, {});
       return { revision, images, createdAt, changeCause };
     }),
   };

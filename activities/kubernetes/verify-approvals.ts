@@ -24,7 +24,7 @@ export function readTrustedKeys(keys: TrustedEdgeKeys): Map<string, KeyObject> {
 }
 
 interface ApprovalsInput {
-  plan: RollbackPlan;
+  plan: Pick<RollbackPlan, 'hash' | 'approval'>;
   incidentId: string;
   step: string;
   decisions: readonly SignedDecision[];

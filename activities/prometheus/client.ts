@@ -12,6 +12,8 @@ export interface PrometheusAccess {
   /** The token itself, not a reference to it. */
   bearerToken?: string;
   timeoutMs?: number;
+  /** Labels by which replicas of this Prometheus tell their copies of a series apart. */
+  replicaLabels?: readonly string[];
 }
 
 interface VectorElement {
@@ -28,14 +30,24 @@ interface Answer<Result> {
 
 /** Prometheus' HTTP API, as much as is asked of it: https://prometheus.io/docs/prometheus/latest/querying/api/ */
 export interface PrometheusClient {
+  /** Labels by which replicas tell their copies of a series apart; absent: there is one Prometheus. */
+  readonly replicaLabels?: readonly string[];
   /** Prometheus' own time, in epoch milliseconds: the only clock that measurements are compared with. */
   nowMs(): Promise<number>;
   /** An instant vector, or a scalar as a vector of one without labels. */
   queryVector(promql: string, atMs: number): Promise<Answer<VectorElement[]>>;
   /** Raw samples: a range selector in an instant query. */
   queryRange(promql: string, atMs: number): Promise<Answer<RawSeries[]>>;
+  /** The value of each series at every step of a range, both ends included: at most 11,000 steps, which is Prometheus' limit. */
+  querySteps(promql: string, range: StepRange): Promise<Answer<RawSeries[]>>;
   /** Labels and scrape interval of what is being scraped. Not every Prometheus-compatible store has this. */
   listActiveTargets(): Promise<{ labels: Record<string, string>; scrapeInterval?: string }[]>;
+}
+
+export interface StepRange {
+  fromMs: number;
+  toMs: number;
+  stepMs: number;
 }
 
 export type PrometheusMap = Record<string, PrometheusClient>;
@@ -53,11 +65,14 @@ export function createPrometheusClient(access: PrometheusAccess): PrometheusClie
     headers: access.bearerToken === undefined ? {} : { Authorization: `Bearer ${access.bearerToken}` },
   });
 
-  async function query(promql: string, atMs: number | undefined) {
-    const form = new URLSearchParams({ query: promql });
-    if (atMs !== undefined) form.set('time', String(atMs / 1_000));
+  function query(promql: string, atMs: number | undefined) {
+    return post('/query', { query: promql, ...(atMs === undefined ? {} : { time: String(atMs / 1_000) }) });
+  }
+
+  async function post(path: '/query' | '/query_range', fields: Record<string, string>) {
+    const form = new URLSearchParams(fields);
     try {
-      const { data } = await http.post('/query', form, {
+      const { data } = await http.post(path, form, {
         signal: AbortSignal.timeout(http.defaults.timeout ?? DEFAULT_TIMEOUT_MS),
       });
       if (data?.status !== 'success' || data.data === undefined) throw notUnderstood();
@@ -68,6 +83,8 @@ export function createPrometheusClient(access: PrometheusAccess): PrometheusClie
   }
 
   return {
+    replicaLabels: access.replicaLabels,
+
     async nowMs() {
       const { type, result } = await query('time()', undefined);
       const seconds = type === 'scalar' ? Number((result as Sample)[1]) : Number.NaN;
@@ -93,12 +110,17 @@ export function createPrometheusClient(access: PrometheusAccess): PrometheusClie
 
     async queryRange(promql, atMs) {
       const { type, result, partial } = await query(promql, atMs);
-      if (type !== 'matrix')
-        throw fail('InvalidInput', `the Prometheus query gives a ${type}, raw samples are needed`);
-      const series = (result as { metric: Record<string, string>; values?: Sample[] }[]).map(
-        ({ metric, values = [] }) => ({ metric, values }),
-      );
-      return { result: series, partial };
+      return { result: matrixOf(type, result), partial };
+    },
+
+    async querySteps(promql, { fromMs, toMs, stepMs }) {
+      const { type, result, partial } = await post('/query_range', {
+        query: promql,
+        start: String(fromMs / 1_000),
+        end: String(toMs / 1_000),
+        step: String(stepMs / 1_000),
+      });
+      return { result: matrixOf(type, result), partial };
     },
 
     async listActiveTargets() {
@@ -112,6 +134,15 @@ export function createPrometheusClient(access: PrometheusAccess): PrometheusClie
       }
     },
   };
+}
+
+/** A native histogram has no values. */
+function matrixOf(type: string, result: unknown): RawSeries[] {
+  if (type !== 'matrix')
+    throw fail('InvalidInput', `the Prometheus query gives a ${type}, raw samples are needed`);
+  return (result as { metric: Record<string, string>; values?: Sample[] }[]).map(
+    ({ metric, values = [] }) => ({ metric, values }),
+  );
 }
 
 function hasWarnings(data: { warnings?: unknown }): boolean {

@@ -1,6 +1,7 @@
 import { collectCounts } from '../../domain/verification/collect-counts.ts';
 import { judge } from '../../domain/verification/judge.ts';
 import type {
+  ClassifierVersions,
   CollectedCounts,
   CounterSeries,
   EvidenceProblem,
@@ -10,16 +11,11 @@ import type {
 } from '../../domain/verification/types.ts';
 import type { MeasurementActivities } from '../contract.ts';
 import type { PodReader, TargetPods } from '../kubernetes/pod-reader.ts';
+import { readClassifierVersions } from './classifier-versions.ts';
 import type { PrometheusClient } from './client.ts';
 import { evaluate } from './evaluate.ts';
-import { promDuration } from './promql.ts';
-import { counterOf, counterSelector, inTime, MEASURE_WITHIN_MS, reasonOf } from './read-metrics.ts';
-
-/**
- * How far before T0 samples are fetched, to find each series' baseline: Prometheus' own idea of how old a sample may be
- * and still count as current (`--query.lookback-delta`).
- */
-const BASELINE_MS = 300_000;
+import { inTime, MEASURE_WITHIN_MS, reasonOf } from './read-metrics.ts';
+import { readSeries, readTime } from './read-series.ts';
 
 type JudgeInput = Parameters<MeasurementActivities['judgeRecovery']>[0];
 type CounterName = 'harmful' | 'classified' | 'requests';
@@ -34,19 +30,35 @@ export async function judgeRecovery(
   const problems: EvidenceProblem[] = [];
   let atMs = Date.now();
   let counts: CollectedCounts | null = null;
+  let classifierVersions: ClassifierVersions | undefined;
   const untilMs = Date.now() + MEASURE_WITHIN_MS;
   const timely = <T>(work: Promise<T>) => inTime(work, untilMs - Date.now());
   try {
-    atMs = await timely(client.nowMs());
+    const time = await timely(readTime(client));
+    atMs = time.atMs;
     const pods = await timely(readPods(input.target));
-    const read = (name: CounterName) => timely(readSeries(client, name, { ...input, atMs }, problems));
+    const { metrics, target, facts, t0Ms } = input;
+    const query = { metrics, scope: { target, facts }, t0Ms, time };
+    const read = (name: CounterName) => timely(readSeries(client, name, query, problems));
     const series: CounterSeries = {
       harmful: ofTarget((await read('harmful')) ?? [], pods),
       classified: ofTarget((await read('classified')) ?? [], pods),
     };
     const requests = await read('requests');
     if (requests !== undefined) series.requests = ofTarget(requests, pods);
-    counts = collectCounts(series, { t0Ms: input.t0Ms, untilMs: atMs, podStartedAtMs: startTimes(pods) });
+    classifierVersions = await timely(
+      readClassifierVersions(client, { ...query, sinceMs: input.alertedAtMs }),
+    );
+    // Counts of another time than they say prove nothing, harm included.
+    if (!problems.some(({ gate }) => gate === 'sample-age')) {
+      counts = collectCounts(series, {
+        t0Ms,
+        untilMs: atMs,
+        podStartedAtMs: startTimes(pods),
+        freshBaseline: true,
+        replicaLabels: client.replicaLabels,
+      });
+    }
   } catch (error) {
     problems.push({ gate: 'query-failed', detail: reasonOf(error) });
   }
@@ -55,25 +67,9 @@ export async function judgeRecovery(
     atMs,
     guards: await checkGuards(client, guards, input, untilMs),
     problems,
+    classifierVersions,
     options,
   });
-}
-
-/** @returns undefined where the runbook has no such counter: that, and not emptiness, is how "not counted" looks. */
-async function readSeries(
-  client: PrometheusClient,
-  name: CounterName,
-  { target, facts, metrics, t0Ms, atMs }: JudgeInput & { atMs: number },
-  problems: EvidenceProblem[],
-): Promise<RawSeries[] | undefined> {
-  const counter = counterOf(metrics, name);
-  if (counter === undefined) return undefined;
-  const rangeMs = Math.max(0, atMs - t0Ms) + BASELINE_MS;
-  const promql = `${counterSelector(counter, { target, facts })}[${promDuration(rangeMs)}]`;
-  const { result, partial } = await client.queryRange(promql, atMs);
-  if (partial)
-    problems.push({ gate: 'partial-response', detail: `${name}: a part of the data could not be reached` });
-  return result;
 }
 
 /**

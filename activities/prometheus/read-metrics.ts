@@ -14,7 +14,7 @@ import { bindPlaceholders, promDuration, selector } from './promql.ts';
  */
 
 /** Twice the interval at which Prometheus scrapes by default: what is older says nothing of now. */
-const MAX_SAMPLE_AGE_MS = 120_000;
+export const MAX_SAMPLE_AGE_MS = 120_000;
 
 /**
  * A measurement takes several queries, one after the other; all together they have to end before the activity's own limit
@@ -46,6 +46,14 @@ export function counterOf(metrics: Record<string, MetricSpec>, name: string): Co
 /** The series of a counter, as a PromQL selector. @throws InvalidInput when a label cannot be bound. */
 export function counterSelector(spec: CounterSpec, scope: MetricScope): string {
   return selector(spec.counter, bindLabels(spec, scope));
+}
+
+/** What gives a metric's series as they are. @throws InvalidInput for a ratio, which has none of its own. */
+export function instantQuery(spec: MetricSpec, scope: MetricScope): string {
+  if (spec.type === 'ratio') throw fail('InvalidInput', 'a ratio has no series of its own');
+  return spec.type === 'counter'
+    ? counterSelector(spec, scope)
+    : bindPlaceholders(spec.promql, bindAll(spec.bind, scope));
 }
 
 export function bindLabels(spec: CounterSpec, scope: MetricScope): Record<string, string> {
@@ -91,7 +99,7 @@ function describe(
   const spec = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
   if (spec === undefined) throw new Unknown('the runbook has no such metric');
   if (spec.type === 'promql') {
-    const promql = bindPlaceholders(spec.promql, bindAll(spec.bind, scope));
+    const promql = instantQuery(spec, scope);
     return { counters: [], windowMs: 0, text: () => promql };
   }
   const windowMs = notBeforeMs === undefined ? spec.windowMs : Math.min(spec.windowMs, atMs - notBeforeMs);

@@ -1,4 +1,5 @@
 import type { KnownBlock } from '@slack/web-api';
+import { verdictLines } from '../../domain/harm-history/verdict-words.ts';
 import type { IncidentView, PendingApproval, TimelineEntry } from '../../domain/incident.ts';
 import { escapeSlackWithin } from '../../domain/plain-text.ts';
 import { targetKey } from '../../domain/target.ts';
@@ -36,6 +37,7 @@ export function renderIncident(view: IncidentView): RenderedMessage {
     { type: 'header', text: plain(`[${view.severity}] ${view.title}`, MAX_HEADER) },
     fields(factsOf(view)),
     ...(waiting.length > 0 ? [section(['Waiting', ...waiting])] : []),
+    ...(view.verification ? [section(['Verification', ...verdictLines(view.verification)])] : []),
     ...shown.flatMap((pending) => planBlocks(incidentId, pending)),
     ...acknowledgeBlock(view),
     ...(view.ticketUrl === undefined ? [] : [linkLine('Ticket', view.ticketUrl)]),
@@ -109,14 +111,7 @@ function factsOf(view: IncidentView): [string, string][] {
           ],
         ] as [string, string][])
       : []),
-    ...(verification
-      ? ([
-          [
-            'Verification',
-            `${verification.outcome}: ${verification.harmful} harmful of ${verification.classified}`,
-          ],
-        ] as [string, string][])
-      : []),
+    ...(verification ? ([['Verification', `${verification.outcome}, see below`]] as [string, string][]) : []),
     ...(view.breakGlass
       ? ([
           [

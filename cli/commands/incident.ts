@@ -39,6 +39,7 @@ Examples:
   firebreak incident approve 3f9a --break-glass --reason "nobody else answers, harm goes on"
   firebreak incident reject 3f9a --reason "revision 3 has the old classifier"
   firebreak incident show 3f9a --json | jq .incident.state
+  firebreak incident plot 3f9a --output harm.svg
 
 Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL or --url.`,
   );
@@ -84,7 +85,7 @@ Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL
       const shown = await (await connect(options)).show(id);
       if (options.json) return output.json(shown);
       const { renderIncident } = await import('../render/incident.ts');
-      output.print(renderIncident(shown, output.colors));
+      output.print(renderIncident(shown, output.colors, { unicode: context.io.env.unicode }));
     });
 
   add('timeline', 'everything that happened, in order')
@@ -106,6 +107,15 @@ Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL
           output.colors.dim('This is a draft; it is brought up to date when the incident is resolved.'),
         );
       output.print(plainLines(result.markdown).join('\n'));
+    });
+
+  add('plot', 'the harm rate over time, with what was done, as SVG (--json: its numbers)')
+    .argument(...ID)
+    .option('--output <file>', 'write it to this file; default: standard output')
+    .action(async (id: string, options: Common & { output?: string }) => {
+      const client = await connect(options);
+      const { writePlot } = await import('./incident-plot.ts');
+      await writePlot(client, output, id, options);
     });
 
   add('attempts', 'who tried to decide what, denied and duplicate attempts too')

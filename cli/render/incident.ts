@@ -4,12 +4,17 @@ import { targetKey } from '../../domain/target.ts';
 import type { ShownIncident } from '../api-client.ts';
 import { type Colors, plain, plainLines } from '../output.ts';
 import { nextCommands } from './next.ts';
+import { harmRateLines, verdictLines } from './verdict.ts';
 
 /** Entries of the timeline at the foot of the page; `incident timeline` has them all. */
 const SHOWN_ENTRIES = 8;
 
 /** A readable page: what it is, how far it is, what waits for whom, and what to type next. */
-export function renderIncident({ incident: view, source, note }: ShownIncident, colors: Colors): string {
+export function renderIncident(
+  { incident: view, source, note }: ShownIncident,
+  colors: Colors,
+  { unicode }: { unicode: boolean },
+): string {
   const { bold, dim, yellow } = colors;
   const lines = [
     `${bold(plain(view.title))}  ${dim(view.incidentId)}`,
@@ -23,6 +28,8 @@ export function renderIncident({ incident: view, source, note }: ShownIncident, 
       view.steps.map((step) => stepLine(step, colors)),
       colors,
     ),
+    ...section('Verification', verdictLines(view, colors), colors),
+    ...section('Harm rate', harmRateLines(view, colors, unicode), colors),
     ...section(
       'A human is needed',
       view.humanNeeded.map((why) => yellow(`! ${plain(why)}`)),
@@ -68,6 +75,7 @@ function facts(view: IncidentView): [string, string][] {
       `${view.alerts.filter(({ status }) => status === 'firing').length} firing of ${view.alerts.length}${view.truncatedAlerts ? `, ${view.truncatedAlerts} more left out by Alertmanager` : ''}`,
     ],
     ['Paged', view.pages.map(({ role, channel }) => `${role} (${channel})`).join(', ') || undefined],
+    ['Declared by', view.declaredBy],
     ['Acknowledged', view.acknowledgedBy],
     ['Commander', view.commander],
     ['Ticket', view.ticketUrl],
@@ -76,11 +84,6 @@ function facts(view: IncidentView): [string, string][] {
       'Rollback',
       view.rollback &&
         `revision ${view.rollback.fromRevision} -> ${view.rollback.toRevision} (${view.rollback.toImage})`,
-    ],
-    [
-      'Verified',
-      view.verification &&
-        `${view.verification.outcome}: ${view.verification.harmful} harmful of ${view.verification.classified}, threshold ${percent(view.verification.threshold)}, ${view.verification.seconds} s`,
     ],
     [
       'Break-glass',

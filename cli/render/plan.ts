@@ -1,16 +1,11 @@
 import type { PendingApproval } from '../../domain/incident.ts';
-import { type Colors, plain, plainLines } from '../output.ts';
+import { type Colors, plain } from '../output.ts';
+import { renderDiff } from './lines.ts';
 
 /** The plan as a person reads it before deciding: what changes, what it does not restore, and the hash that is signed. */
-export function renderPlan(
-  pending: PendingApproval,
-  { bold, dim, red, green, yellow, cyan }: Colors,
-): string {
-  const diff = plainLines(pending.diff ?? '').map((line) => {
-    if (line.startsWith('+')) return green(line);
-    if (line.startsWith('-')) return red(line);
-    return line.startsWith('@@') ? cyan(line) : line;
-  });
+export function renderPlan(pending: PendingApproval, colors: Colors): string {
+  const { bold, dim, yellow } = colors;
+  const diff = renderDiff(pending.diff ?? '', colors);
   const lines = [
     bold(`Step ${plain(pending.step)}: ${plain(pending.summary)}`),
     ...(pending.fromImage || pending.toImage

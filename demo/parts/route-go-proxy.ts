@@ -1,11 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkGo, goBuild } from './go-build.ts';
+import { downloadGoModule } from './go-module.ts';
 import type { PackageRoute } from './package-route.ts';
 import { PLATFORM } from './package-route.ts';
-import { runCommand } from './run-command.ts';
-
-const DOWNLOAD_TIMEOUT_MS = 5 * 60_000;
 
 export interface GoModule {
   module: string;
@@ -28,17 +26,10 @@ export function goProxyRoute({ module, version, sum, commands, linkerFlags }: Go
     fetch: async ({ into, progress, signal }) => {
       await checkGo(signal);
       progress(`go mod download ${module} ${version}`);
-      const answer = await runCommand('go', ['mod', 'download', '-json', `${module}@${version}`], {
-        cwd: into,
-        timeoutMs: DOWNLOAD_TIMEOUT_MS,
-        signal,
-      });
-      // The notices about a newer toolchain come before the JSON, in the same output.
-      const downloaded = JSON.parse(answer.slice(answer.indexOf('{'))) as { Dir: string; Sum: string };
-      if (downloaded.Sum !== sum) throw new Error(`its hash is ${downloaded.Sum}, and ${sum} is pinned`);
+      const source = await downloadGoModule({ module, version, sum, cwd: into, signal });
       await mkdir(join(into, 'bin'));
       await goBuild({
-        cwd: downloaded.Dir,
+        cwd: source,
         packages: commands.map((command) => `./cmd/${command}`),
         linkerFlags,
         // With the slash it is a folder, also for one command.

@@ -26,18 +26,22 @@ export interface AttachedStack {
 
 /** Uses a stack that another process of this machine started, and owns none of its servers. */
 export function attachStack(description: StackDescription): AttachedStack {
-  const { kube } = description;
-  const ca = readFileSync(kube.caPath, 'utf8');
   return {
     dir: description.dir,
-    kube: {
-      ...kube,
-      adminToken: readFileSync(kube.adminTokenPath, 'utf8'),
-      kubeconfigFor: (token) => kubeconfig(kube.server, ca, token),
-    },
+    kube: attachKube(description.kube),
     temporal: description.temporal,
     prometheus: controlPrometheus(description.prometheus),
     alertmanager: controlAlertmanager(description.alertmanager),
     describe: () => structuredClone(description),
+  };
+}
+
+/** The API of a running control plane, with what its files hold. */
+export function attachKube(kube: KubeDescription): StackKube {
+  const ca = readFileSync(kube.caPath, 'utf8');
+  return {
+    ...kube,
+    adminToken: readFileSync(kube.adminTokenPath, 'utf8'),
+    kubeconfigFor: (token) => kubeconfig(kube.server, ca, token),
   };
 }

@@ -22,6 +22,14 @@ const DEFAULT_CONTROLLERS = [
   'serviceaccount-controller',
 ];
 
+/** https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/: one line for each answered request of a service account. */
+const AUDIT_POLICY = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived', 'ResponseStarted'],
+  rules: [{ level: 'Metadata', userGroups: ['system:serviceaccounts'] }, { level: 'None' }],
+};
+
 /** Someone who may call the Kubernetes API; rights come from RBAC objects that the caller creates. */
 export interface KubeUser {
   name: string;
@@ -37,6 +45,8 @@ export interface KubeOptions {
   users?: KubeUser[];
   /** Controllers that run; default: deployments, replica sets, stateful sets, collection, namespaces, accounts. */
   controllers?: string[];
+  /** Keep a log of what service accounts ask of the API (who, verb, resource, answer; no bodies). */
+  audit?: boolean;
 }
 
 export interface RunningKube {
@@ -58,6 +68,8 @@ export async function startKube(options: KubeOptions): Promise<RunningKube> {
   await writeAtomic(adminTokenPath, adminToken, 0o600);
   await writeAtomic(join(dir, 'tokens.csv'), tokenFile(adminToken, options.users ?? []), 0o600);
   const serviceAccountKey = await keepServiceAccountKey(join(dir, 'service-account.key'));
+  const auditPolicyPath = join(dir, 'audit-policy.json');
+  if (options.audit) await writeAtomic(auditPolicyPath, JSON.stringify(AUDIT_POLICY), 0o600);
 
   const etcd = await startEtcd(supervisor, parts.etcd, join(dir, 'etcd'));
   const apiServer = await startApiServer(
@@ -72,6 +84,7 @@ export async function startKube(options: KubeOptions): Promise<RunningKube> {
     adminTokenPath,
     kubeconfigPath: join(dir, 'admin.kubeconfig'),
     kubectlPath: parts.kubectl,
+    ...(options.audit ? { auditLogPath: auditLogPath(dir) } : {}),
   };
   const ca = await readFile(description.caPath, 'utf8');
   await writeAtomic(description.kubeconfigPath, kubeconfig(description.server, ca, adminToken), 0o600);
@@ -137,7 +150,7 @@ function startEtcd(supervisor: Supervisor, executable: string, dataDir: string) 
 }
 
 function startApiServer(
-  { supervisor, parts, dir }: KubeOptions,
+  { supervisor, parts, dir, audit }: KubeOptions,
   etcdUrl: string,
   serviceAccountKey: string,
   adminToken: string,
@@ -161,6 +174,9 @@ function startApiServer(
       // One API server, no kubelet, a handful of clients.
       '--endpoint-reconciler-type=none',
       '--enable-priority-and-fairness=false',
+      ...(audit
+        ? [`--audit-policy-file=${join(dir, 'audit-policy.json')}`, `--audit-log-path=${auditLogPath(dir)}`]
+        : []),
     ],
     ready: async ([port]) => {
       const ca = await readFile(caPath(dir), 'utf8');
@@ -192,6 +208,10 @@ function startControllerManager(
     ready,
     timeoutMs: START_TIMEOUT_MS,
   });
+}
+
+function auditLogPath(dir: string): string {
+  return join(dir, 'audit.log');
 }
 
 /** The API server writes a certificate for its address with the CA that signed it into one file at first start. */

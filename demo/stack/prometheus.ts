@@ -31,6 +31,8 @@ export interface PrometheusOptions {
   scrapeInterval?: string;
   evaluationInterval?: string;
   resendDelay?: string;
+  /** Take samples over remote write too, with the times that their sender gives them. */
+  remoteWrite?: boolean;
 }
 
 export interface PrometheusTarget {
@@ -76,6 +78,7 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Runni
       `--web.listen-address=${LOOPBACK}:${port}`,
       '--web.enable-lifecycle',
       `--rules.alert.resend-delay=${options.resendDelay ?? DEFAULT_RESEND_DELAY}`,
+      ...(options.remoteWrite ? ['--web.enable-remote-write-receiver'] : []),
       ...(assets ? [`--web.local-assets=${assets}`] : []),
     ],
     ready: async ([port]) => {

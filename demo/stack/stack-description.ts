@@ -5,6 +5,8 @@ export interface KubeDescription {
   adminTokenPath: string;
   kubeconfigPath: string;
   kubectlPath: string;
+  /** JSON lines of what service accounts asked, where the stack was started with `audit`. */
+  auditLogPath?: string;
 }
 
 export interface TemporalDescription {

@@ -35,6 +35,8 @@ export interface StartStackOptions {
   /** People and programs who may call the Kubernetes API, besides the administrator. */
   users?: KubeUser[];
   controllers?: string[];
+  /** Keep a log of what service accounts ask of the Kubernetes API. */
+  audit?: boolean;
   temporal?: Pick<TemporalOptions, 'searchAttributes' | 'dynamicConfig' | 'uiCodecEndpoint'>;
   prometheus?: { scrapeInterval?: string; evaluationInterval?: string; resendDelay?: string };
 }
@@ -89,6 +91,7 @@ async function startServers(
         dir: join(dir, 'kube'),
         users: options.users,
         controllers: options.controllers,
+        audit: options.audit,
       }),
     ),
     told('temporal', () =>

@@ -2,6 +2,7 @@ import {
   ApiException,
   AppsV1Api,
   CoreV1Api,
+  CustomObjectsApi,
   createConfiguration,
   KubeConfig,
   PatchStrategy,
@@ -19,6 +20,8 @@ export interface KubeClient {
   config: KubeConfig;
   core: CoreV1Api;
   apps: AppsV1Api;
+  /** Any object as the API's JSON has it. */
+  objects: CustomObjectsApi;
 }
 
 /** @throws Error naming the file when it cannot be read or names no cluster. */
@@ -46,7 +49,12 @@ export function connectKube(kubeconfig: string): KubeClient {
       },
     ],
   });
-  return { config, core: new CoreV1Api(configuration), apps: new AppsV1Api(configuration) };
+  return {
+    config,
+    core: new CoreV1Api(configuration),
+    apps: new AppsV1Api(configuration),
+    objects: new CustomObjectsApi(configuration),
+  };
 }
 
 /** Options of a patch call whose body is a partial object; without them the library says it were a JSON Patch. */

@@ -298,7 +298,7 @@ function operations(view: IncidentView): Draft[] {
   return drafts;
 }
 
-/** True when the Deployment was changed: in observe mode, and before an approval, there is a plan but no patch. */
+/** True when the workload was changed: in observe mode, and before an approval, there is a plan but no patch. */
 export function wasPatched(view: IncidentView): boolean {
   return view.milestones.rolledBack !== undefined || view.rollback?.rollout !== undefined;
 }

@@ -5,73 +5,104 @@ import type { Counts } from './sequential-test.ts';
  * independent ones: the design effect d is how many times less (Kish, Survey Sampling, 1965; for clusters of
  * m outputs with correlation r within a cluster, d = 1 + (m - 1) r). Both counts are divided by it.
  *
- * It is estimated as Pearson's chi-square over its degrees of freedom, between blocks, one block for each
- * scrape (McCullagh and Nelder, Generalized Linear Models, 4.5.2). That estimate needs harmful outputs: with
- * none, and that is what a healthy target shows, it says nothing about clustering, and read as "no
- * clustering" it would bring back just the false "recovered" it is there to prevent. So it is shrunk towards
- * an assumed value, weighed as ASSUMED_FREEDOM degrees of freedom against those that the data have (none
- * without harm, however many blocks).
+ * Clustering heavier than assumed is estimated as Pearson's chi-square over its degrees of freedom, between
+ * blocks of time (McCullagh and Nelder, Generalized Linear Models, 4.5.2). That estimate needs harmful outputs:
+ * with none, and that is what a healthy target shows, it says nothing about clustering, and with a few it is
+ * mostly chance. So it is shrunk towards an assumed value, weighed as ASSUMED_FREEDOM degrees of freedom
+ * against those that the data have (none without harm, however many blocks), and the result is never below
+ * the assumption: a few harmful outputs that came one by one look like independent ones also where harm is
+ * clustered, and dividing by less than the assumption on their word is what brings false "recovered" back.
  *
- * Guaranteed: with independent outputs the test's error stays at or below alpha for every d >= 1, estimated
- * from the same data or not, since E(d) <= E(1)^(1/d) (Jensen). Deflating by more than the true design effect
- * only ever costs time. Not guaranteed: an exact alpha under clustering. Wrong "recovered" at a rate equal to
- * the threshold (1%, alpha = 1%, looking after each block of 50 up to 5,000 outputs, simulated), without
- * deflation -> with this estimate:
- *
- *     clusters of 10, correlation 0.1 (d = 1.9):   4.7% -> 0.4%
- *     clusters of 10, correlation 0.3 (d = 3.7):    21% -> 4%        configured 3.7: 0.1%
- *     clusters of 50, correlation 0.1 (d = 5.9):    30% -> 10%       configured 5.9: < 0.1%   (blocks of 100)
- *
- * Wrong "not recovered" stays at 0.4%, 1.1% and 1.5%. The price: a healthy target (0.1%) takes 1,000 outputs,
- * not 500. Who knows of heavier clustering than ASSUMED_DESIGN_EFFECT, or of clusters that last longer than a
- * scrape, configures it.
+ * Guaranteed, for counts in any block: with independent outputs the error stays at or below alpha for every
+ * d >= 1, estimated from the same data or not, since E(d) <= E(1)^(1/d) (Jensen); and with clusters of at most
+ * m outputs, each within one scrape, at a configured d of m or more, whatever the dependence within them,
+ * since then the expectation of a cluster's product of ratios r^(1/m) is at most the product of their
+ * expectations to the 1/m (Hoelder). Everything between is measured: docs/verification/study.md.
  */
 export interface DesignEffect {
   /** What counts are divided by: at least 1. */
   value: number;
-  /** Pearson's chi-square over its degrees of freedom; null where the blocks cannot tell. */
+  /** The largest chi-square over its degrees of freedom, by width of block; null where the blocks cannot tell. */
   observed: number | null;
   /** Blocks with classified outputs. */
   blocks: number;
 }
 
-/** Clusters of ten with correlation 0.1 are 1.9: a prompt tried again and again, or a user's session. */
-export const ASSUMED_DESIGN_EFFECT = 2;
-
 /**
- * Weight of the assumption. Half as much: 4.6% instead of 4% wrong at 3.7. Twice: "not recovered" wrong in
- * 2.3% at 5.9.
+ * Clusters of ten with correlation 0.2 are 2.8. Measured at a rate equal to the threshold of 1%, with clusters of ten at
+ * correlation 0.3 (3.7), wrong "recovered" at a stated 1%: 2.0% when 2.25 is assumed, 1.3% at 2.5, 0.5% at 3. Without
+ * harm seen, nothing below 2.1 could hold: in 499 * 2.1 outputs of such clusters there is none with a chance of 1%.
  */
+export const ASSUMED_DESIGN_EFFECT = 3;
+
+/** Weight of the assumption against the estimate. At half or twice of it, the study's numbers are the same. */
 const ASSUMED_FREEDOM = 10;
 
 /**
+ * Blocks are also taken together by so many: a session or a burst that lasts longer than a scrape shows only between
+ * wider blocks. Wider ones than a minute (at a scrape each 15 s) would be too few within a verification.
+ */
+const BLOCK_WIDTHS = [1, 2, 4];
+
+/**
  * Estimates the design effect.
- * @param blocks counts in blocks of time; blocks without classified outputs are left out.
- * @param configured a known design effect: the result is never below it, and the estimate is shrunk towards
- *   it instead of towards ASSUMED_DESIGN_EFFECT. Values below 1 count as 1.
+ * @param blocks counts in blocks of time, in their order; blocks without classified outputs are left out.
+ * @param configured a known design effect, in place of ASSUMED_DESIGN_EFFECT: the result is never below it.
+ *   Values below 1 count as 1.
  */
 export function estimateDesignEffect(blocks: readonly Counts[], configured?: number): DesignEffect {
   const used = blocks.filter((block) => block.classified > 0 && Number.isFinite(block.harmful));
   const known = configured !== undefined && Number.isFinite(configured);
-  const target = known ? Math.max(1, configured) : ASSUMED_DESIGN_EFFECT;
-  const floor = known ? target : 1;
+  const assumed = known ? Math.max(1, configured) : ASSUMED_DESIGN_EFFECT;
 
-  const harmful = used.reduce((sum, block) => sum + block.harmful, 0);
-  const classified = used.reduce((sum, block) => sum + block.classified, 0);
+  let harmful = 0;
+  let classified = 0;
+  for (const block of used) {
+    harmful += block.harmful;
+    classified += block.classified;
+  }
   const rate = harmful / classified;
-  if (used.length < 2 || !(rate > 0 && rate < 1))
-    return { value: target, observed: null, blocks: used.length };
+  const result: DesignEffect = { value: assumed, observed: null, blocks: used.length };
+  if (!(rate > 0 && rate < 1)) return result;
+  for (const width of BLOCK_WIDTHS) {
+    const dispersion = dispersionBetween(used, width, rate);
+    if (dispersion === undefined) break;
+    const { observed, freedom } = dispersion;
+    // The variance of `observed` is about 2/freedom, plus 1/harmful because rare events are skewed; a
+    // chi-square over n degrees of freedom has 2/n.
+    const weight = 1 / (1 / freedom + 1 / (2 * harmful));
+    const shrunk = (ASSUMED_FREEDOM * assumed + weight * observed) / (ASSUMED_FREEDOM + weight);
+    result.value = Math.max(result.value, shrunk);
+    result.observed = Math.max(result.observed ?? 0, observed);
+  }
+  return result;
+}
 
-  const chiSquare = used.reduce((sum, block) => {
-    const excess = block.harmful - block.classified * rate;
-    return sum + (excess * excess) / (block.classified * rate * (1 - rate));
-  }, 0);
-  const observed = chiSquare / (used.length - 1);
-  // The variance of `observed` is about 2/(k-1) for k blocks, plus 1/harmful because rare events are skewed;
-  // a chi-square over n degrees of freedom has 2/n.
-  const freedom = 1 / (1 / (used.length - 1) + 1 / (2 * harmful));
-  const shrunk = (ASSUMED_FREEDOM * target + freedom * observed) / (ASSUMED_FREEDOM + freedom);
-  return { value: Math.max(floor, shrunk), observed, blocks: used.length };
+/**
+ * Pearson's chi-square over its degrees of freedom between blocks of `width` neighbours each (the last may have fewer);
+ * undefined where there is but one.
+ */
+function dispersionBetween(
+  blocks: readonly Counts[],
+  width: number,
+  rate: number,
+): { observed: number; freedom: number } | undefined {
+  const freedom = Math.ceil(blocks.length / width) - 1;
+  if (freedom < 1) return undefined;
+  let chiSquare = 0;
+  let excess = 0;
+  let classified = 0;
+  let seen = 0;
+  for (const block of blocks) {
+    excess += block.harmful - block.classified * rate;
+    classified += block.classified;
+    seen += 1;
+    if (seen % width !== 0 && seen !== blocks.length) continue;
+    chiSquare += (excess * excess) / (classified * rate * (1 - rate));
+    excess = 0;
+    classified = 0;
+  }
+  return { observed: chiSquare / freedom, freedom };
 }
 
 /** Counts as if outputs were independent. */

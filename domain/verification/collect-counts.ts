@@ -1,4 +1,6 @@
 import { countIncrements } from './count-increments.ts';
+import { mergeReplicas } from './merge-replicas.ts';
+import { medianGapMs, toMs } from './samples.ts';
 import type {
   Block,
   CollectedCounts,
@@ -20,17 +22,18 @@ const FALLBACK_BLOCK_MS = 15_000;
  */
 const MAX_BLOCKS = 240;
 
-/** The scrape interval: the median distance between neighbouring samples. */
-function scrapeIntervalMs(all: readonly RawSeries[]): number {
-  const gaps: number[] = [];
-  for (const { values } of all) {
-    for (let i = 1; i < values.length; i += 1) {
-      const gapMs = Math.round(((values[i]?.[0] ?? 0) - (values[i - 1]?.[0] ?? 0)) * 1_000);
-      if (gapMs > 0) gaps.push(gapMs);
-    }
-  }
-  gaps.sort((a, b) => a - b);
-  return gaps[gaps.length >> 1] ?? FALLBACK_BLOCK_MS;
+const timesOf = ({ values }: RawSeries): number[] => values.map(([seconds]) => toMs(seconds));
+
+/**
+ * Harm and its denominator are counted to the same time: with counters from different jobs, outputs of the last scrape of
+ * one would be without the harm that the other has yet to show.
+ */
+function commonEndMs(harmful: RawSeries[], exposure: RawSeries[], { t0Ms, untilMs }: CountWindow): number {
+  const newest = [harmful, exposure].map((all) =>
+    Math.max(t0Ms, ...all.flatMap(timesOf).filter((tMs) => tMs <= untilMs)),
+  );
+  const ends = newest.filter((tMs) => tMs > t0Ms);
+  return ends.length === 2 ? Math.min(...ends) : untilMs;
 }
 
 function toBlocks(
@@ -60,16 +63,22 @@ function toBlocks(
  * one process come out of one scrape with one timestamp, so that a block holds harmful outputs together with
  * their denominator.
  */
-export function collectCounts(series: CounterSeries, window: CountWindow): CollectedCounts {
+export function collectCounts(given: CounterSeries, window: CountWindow): CollectedCounts {
+  const series = mergeReplicas(given, window.replicaLabels ?? []);
   const requestSeries = series.requests ?? [];
   const exposure = [...series.classified, ...requestSeries];
-  const harmful = countIncrements(series.harmful, window, exposure);
-  const classified = countIncrements(series.classified, window);
-  const requests = series.requests === undefined ? undefined : countIncrements(series.requests, window);
+  const all = [...series.harmful, ...exposure];
+  const divisor = series.classified.length > 0 ? series.classified : requestSeries;
+  const common = { ...window, untilMs: commonEndMs(series.harmful, divisor, window) };
+  const harmful = countIncrements(series.harmful, common, all, 'most');
+  const classified = countIncrements(series.classified, common, all, 'least');
+  // Requests that are not seen would make the coverage look better, or, as the denominator, the rate.
+  const requestsAre = divisor === requestSeries ? 'least' : 'most';
+  const requests = series.requests && countIncrements(series.requests, window, all, requestsAre);
 
   const spanMs = Math.max(0, window.untilMs - window.t0Ms);
-  const askedMs =
-    window.blockMs !== undefined && window.blockMs > 0 ? window.blockMs : scrapeIntervalMs(exposure);
+  const scrapeIntervalMs = medianGapMs(exposure.map(timesOf)) ?? FALLBACK_BLOCK_MS;
+  const askedMs = window.blockMs !== undefined && window.blockMs > 0 ? window.blockMs : scrapeIntervalMs;
   const blockMs = askedMs * Math.max(1, Math.ceil(spanMs / (askedMs * MAX_BLOCKS)));
 
   // Absent counters are judged by gates of their own; those that are there must all be fresh.

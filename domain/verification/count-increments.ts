@@ -1,10 +1,5 @@
+import { identityWithout, medianGapMs, type Sample, samplesOf, scrapeKey } from './samples.ts';
 import type { CounterIncrements, CountWindow, EvidenceProblem, RawSeries } from './types.ts';
-
-/**
- * Labels that tell one scraped process from another; two counters that share them come out of the same
- * scrape.
- */
-const SCRAPE_LABELS = ['job', 'instance', 'namespace', 'pod', 'container'];
 
 /**
  * Labels that tell apart copies of the same series, as HA pairs of Prometheus send them to Thanos, Mimir and
@@ -12,59 +7,72 @@ const SCRAPE_LABELS = ['job', 'instance', 'namespace', 'pod', 'container'];
  */
 const COPY_LABELS = new Set(['replica', 'prometheus_replica', '__replica__']);
 
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+/** Labels by which one endpoint that is scraped by two jobs differs: `job`, and what the Prometheus operator adds. */
+const JOB_LABELS = new Set([...COPY_LABELS, 'job', 'service', 'endpoint']);
 
-interface Sample {
-  tMs: number;
-  value: number;
-}
+/** Of the scrape interval: a scrape that is a little late is no missed one. */
+const BASELINE_SLACK = 1.25;
+/** Fewer scrapes of a process do not tell its interval: the longest one of the others is taken. */
+const SCRAPES_TO_TELL_INTERVAL = 4;
 
-/**
- * What another counter of the same processes shows about each: when it was scraped, and when it started over.
- */
-interface Witness {
+/** What all counters of one process show together. */
+interface Process {
+  /** Ascending. */
   scrapedAtMs: number[];
+  /** Scrapes that showed one of its counters fall. */
   resetAtMs: number[];
+  /** What was scraped before this is no baseline. */
+  baselineFromMs: number;
 }
 
-function scrapeKey(series: RawSeries): string | undefined {
-  const { metric } = series;
-  if (!Object.hasOwn(metric, 'pod') && !Object.hasOwn(metric, 'instance')) return undefined;
-  return JSON.stringify(SCRAPE_LABELS.map((label) => (Object.hasOwn(metric, label) ? metric[label] : null)));
+/** Finds series that were seen before under another name: the same process, counted twice. */
+class Copies {
+  readonly #seen = new Set<string>();
+  readonly #jobs = new Map<string, string>();
+
+  has(series: RawSeries): boolean {
+    const id = identityWithout(series, COPY_LABELS);
+    if (this.#seen.has(id)) return true;
+    this.#seen.add(id);
+    const { instance, job = '' } = series.metric;
+    if (instance === undefined) return false;
+    // One address has one process behind it, however many jobs scrape it. Within a job, `service` and `endpoint` may be
+    // the application's own labels.
+    const endpoint = identityWithout(series, JOB_LABELS);
+    const other = this.#jobs.get(endpoint);
+    this.#jobs.set(endpoint, other ?? job);
+    return other !== undefined && other !== job;
+  }
 }
 
-function identity(series: RawSeries): string {
-  const labels = Object.entries(series.metric).filter(([label]) => !COPY_LABELS.has(label));
-  return JSON.stringify(labels.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
+/** Series without a pod or an instance cannot be told apart: they share an interval, and say nothing of one another. */
+const UNKNOWN_PROCESS = '';
 
-/** A counter's value, or NaN for anything that no counter can show. */
-function counterValue(text: string): number {
-  const value = NUMBER.test(text) ? Number(text) : Number.NaN;
-  return Number.isFinite(value) && value >= 0 ? value : Number.NaN;
-}
-
-function samplesOf(series: RawSeries, untilMs: number): Sample[] {
-  return series.values
-    .map(([seconds, value]) => ({ tMs: Math.round(seconds * 1_000), value: counterValue(value) }))
-    .filter((sample) => !(sample.tMs > untilMs));
-}
-
-function buildWitnesses(all: readonly RawSeries[], untilMs: number): Map<string, Witness> {
-  const witnesses = new Map<string, Witness>();
+function findProcesses(all: readonly RawSeries[], window: CountWindow): Map<string, Process> {
+  const processes = new Map<string, Process>();
   for (const series of all) {
-    const key = scrapeKey(series);
-    if (key === undefined) continue;
-    const witness = witnesses.get(key) ?? { scrapedAtMs: [], resetAtMs: [] };
-    witnesses.set(key, witness);
+    const key = scrapeKey(series) ?? UNKNOWN_PROCESS;
+    const known = processes.get(key);
+    const process = known ?? { scrapedAtMs: [], resetAtMs: [], baselineFromMs: Number.NEGATIVE_INFINITY };
+    if (known === undefined) processes.set(key, process);
     let previous = Number.NaN;
-    for (const { tMs, value } of samplesOf(series, untilMs)) {
-      witness.scrapedAtMs.push(tMs);
-      if (value < previous) witness.resetAtMs.push(tMs);
+    for (const { tMs, value } of samplesOf(series, window.untilMs)) {
+      process.scrapedAtMs.push(tMs);
+      if (value < previous) process.resetAtMs.push(tMs);
       if (!Number.isNaN(value)) previous = value;
     }
   }
-  return witnesses;
+  for (const process of processes.values())
+    process.scrapedAtMs = [...new Set(process.scrapedAtMs)].sort((a, b) => a - b);
+  if (window.freshBaseline) {
+    const intervalOf = ({ scrapedAtMs }: Process) => medianGapMs([scrapedAtMs]) ?? 0;
+    const longestMs = Math.max(0, ...[...processes.values()].map(intervalOf));
+    for (const process of processes.values()) {
+      const few = process.scrapedAtMs.length < SCRAPES_TO_TELL_INTERVAL;
+      process.baselineFromMs = window.t0Ms - (few ? longestMs : intervalOf(process)) * BASELINE_SLACK;
+    }
+  }
+  return processes;
 }
 
 /**
@@ -72,24 +80,34 @@ function buildWitnesses(all: readonly RawSeries[], untilMs: number): Map<string,
  * Prometheus' increase().
  *
  * - The last sample at or before T0 is the baseline; each later one adds its difference to the one before.
- * - A drop is a restart: the new value counts from zero. (A counter that restarts and passes its old value
- *   between two scrapes shows no drop; a witness may.)
- * - A series first seen after T0 counts from zero if its pod started after T0, or if a witness was scraped
- *   without it before: client libraries create a labelled counter at its first increment, and the outputs
- *   that create it are not to be lost. Otherwise it counts from its first sample on.
- * - A value that is not a finite number of at least 0, and a time that does not ascend, is skipped and
- *   reported, unless it is older than the baseline. So are two series that differ by nothing but the
- *   Prometheus that scraped them.
+ * - A drop is a restart: the new value counts from zero. A counter that restarts and passes its old value between two
+ *   scrapes shows no drop; another counter of its process may.
+ * - A series first seen after T0 counts from zero if its pod started after T0, and was not scraped before that.
+ *   Otherwise it counts from its first sample on.
+ * - A value that is not a finite number of at least 0, and a time that does not ascend, is skipped and reported, unless
+ *   it is older than the baseline. So are two series that differ by nothing but the Prometheus, or the job, that
+ *   scraped them.
  *
- * @param witnesses other counters of the same processes: pass the classified series when counting harmful
- *   ones.
+ * A series that is missing in scrapes of its process was not exposed: client libraries create a labelled counter at its
+ * first increment, and one that was removed begins anew. Exporters that leave out what is idle show the old value again.
+ * `unclear` says how such a series counts: `most` from zero, for harm, of which nothing is to be lost; `least` by what
+ * is certain, for its denominator.
+ *
+ * Never more than was counted, but for that. Less where samples cannot tell: what a process counted after its last
+ * scrape; what it counted before its first one, where its start is unknown; and what a process had counted that
+ * restarts and passes all its old values, in all its counters, between two scrapes. Counters of one process lose the
+ * same stretch of time then.
+ *
+ * @param witnesses all counters of the same processes, this one included; without them, samples of other counters tell
+ *   nothing, and no baseline is too old.
  */
 export function countIncrements(
   series: readonly RawSeries[],
   window: CountWindow,
   witnesses: readonly RawSeries[] = [],
+  unclear: 'least' | 'most' = 'most',
 ): CounterIncrements {
-  const witnessOf = buildWitnesses(witnesses, window.untilMs);
+  const processes = findProcesses(witnesses, window);
   const result: CounterIncrements = {
     total: 0,
     increments: [],
@@ -99,7 +117,7 @@ export function countIncrements(
     newestIncrementMs: null,
     problems: [],
   };
-  const seen = new Set<string>();
+  const seen = new Copies();
   let badSamples = 0;
   let copies = 0;
 
@@ -107,15 +125,17 @@ export function countIncrements(
     const samples = samplesOf(one, window.untilMs);
     if (samples.length === 0) continue;
     result.seriesCount += 1;
-    const id = identity(one);
-    if (seen.has(id)) copies += 1;
-    seen.add(id);
+    if (seen.has(one)) copies += 1;
 
     const key = scrapeKey(one);
-    const witness = key === undefined ? undefined : witnessOf.get(key);
-    const pod = one.metric.pod;
-    const startedAtMs =
-      pod !== undefined && Object.hasOwn(window.podStartedAtMs, pod) ? window.podStartedAtMs[pod] : undefined;
+    const process = processes.get(key ?? UNKNOWN_PROCESS);
+    const firstScrapeMs = Math.min(samples[0]?.tMs ?? 0, process?.scrapedAtMs[0] ?? Number.POSITIVE_INFINITY);
+    const history: History = {
+      process: key === undefined ? undefined : process,
+      baselineFromMs: process?.baselineFromMs ?? Number.NEGATIVE_INFINITY,
+      startedAfterT0: startedAfterT0(one, firstScrapeMs, window),
+      unclear,
+    };
 
     let previous: Sample | undefined;
     let badBefore = 0;
@@ -130,7 +150,7 @@ export function countIncrements(
       if (after) {
         live = true;
         badSamples += badBefore;
-        const amount = incrementOf(sample, previous, witness, (startedAtMs ?? 0) > window.t0Ms);
+        const amount = incrementOf(sample, previous, history);
         result.newestSampleMs = Math.max(result.newestSampleMs ?? 0, sample.tMs);
         if (amount > 0) {
           result.total += amount;
@@ -149,18 +169,39 @@ export function countIncrements(
   return result;
 }
 
-function incrementOf(
-  sample: Sample,
-  previous: Sample | undefined,
-  witness: Witness | undefined,
-  startedAfterT0: boolean,
-): number {
-  if (previous === undefined) {
-    const scrapedWithout = witness?.scrapedAtMs.some((tMs) => tMs < sample.tMs) ?? false;
-    return startedAfterT0 || scrapedWithout ? sample.value : 0;
-  }
-  const restarted = witness?.resetAtMs.some((tMs) => tMs > previous.tMs && tMs <= sample.tMs) ?? false;
-  return restarted || sample.value < previous.value ? sample.value : sample.value - previous.value;
+/** What is known beside the samples of a series. */
+interface History {
+  /** Absent: nothing tells which process it is. */
+  process: Process | undefined;
+  baselineFromMs: number;
+  startedAfterT0: boolean;
+  unclear: 'least' | 'most';
+}
+
+/**
+ * Kubernetes tells when a pod started, by a clock that may be ahead of Prometheus': then a pod of long ago would seem to
+ * have started after T0, and all that it ever counted would be taken for new. A process that was scraped before it started
+ * shows that the clocks do not agree, and its start is not believed.
+ */
+function startedAfterT0({ metric }: RawSeries, firstScrapeMs: number, window: CountWindow): boolean {
+  const { pod } = metric;
+  if (pod === undefined || !Object.hasOwn(window.podStartedAtMs, pod)) return false;
+  const startedAtMs = window.podStartedAtMs[pod] ?? Number.NaN;
+  return startedAtMs > window.t0Ms && startedAtMs <= firstScrapeMs;
+}
+
+function incrementOf(sample: Sample, previous: Sample | undefined, history: History): number {
+  const { process, baselineFromMs, startedAfterT0, unclear } = history;
+  /** Its process was scraped after the one time, and no later than the other. */
+  const scraped = (times: readonly number[] | undefined, afterMs: number, untilMs: number): boolean =>
+    times?.some((tMs) => tMs > afterMs && tMs <= untilMs) ?? false;
+  const missedSince = (afterMs: number): boolean =>
+    unclear === 'most' && scraped(process?.scrapedAtMs, afterMs, sample.tMs - 1);
+
+  if (previous === undefined) return startedAfterT0 || missedSince(baselineFromMs - 1) ? sample.value : 0;
+  const restarted = scraped(process?.resetAtMs, previous.tMs, sample.tMs) || sample.value < previous.value;
+  if (previous.tMs < baselineFromMs) return missedSince(baselineFromMs - 1) ? sample.value : 0;
+  return restarted || missedSince(previous.tMs) ? sample.value : sample.value - previous.value;
 }
 
 function problemsOf(badSamples: number, copies: number): EvidenceProblem[] {

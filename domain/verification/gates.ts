@@ -32,7 +32,7 @@ const percent = (share: number): string => `${Math.round(share * 1_000) / 10}%`;
 
 /** Problems that were reported with the evidence, one gate a kind. */
 function reportedGates(problems: readonly EvidenceProblem[]): Gate[] {
-  const kinds: EvidenceProblem['gate'][] = [
+  const kinds: Exclude<EvidenceProblem['gate'], 'sample-age'>[] = [
     'query-failed',
     'partial-response',
     'not-a-number',
@@ -42,6 +42,14 @@ function reportedGates(problems: readonly EvidenceProblem[]): Gate[] {
     const details = problems.filter((problem) => problem.gate === kind).map((problem) => problem.detail);
     return gate(kind, details.length === 0, details.join('; ') || 'none');
   });
+}
+
+function ageGate(problems: readonly EvidenceProblem[], ageMs: number, maxSampleAgeMs: number): Gate {
+  const problem = problems.find(({ gate: name }) => name === 'sample-age');
+  if (problem !== undefined) return gate('sample-age', false, problem.detail);
+  if (Number.isNaN(ageMs)) return gate('sample-age', false, 'no samples');
+  const detail = `${seconds(ageMs)}, at most ${seconds(maxSampleAgeMs)}`;
+  return gate('sample-age', Math.abs(ageMs) <= maxSampleAgeMs, detail);
 }
 
 function coverageGate(counts: CollectedCounts | null, exposure: Exposure, minCoverage: number): Gate {
@@ -113,7 +121,7 @@ export function evidenceGates(
 ): Gate[] {
   const { counts, options } = input;
   const problems = [...input.problems, ...(counts?.problems ?? [])];
-  if (counts === null && !problems.some((problem) => problem.gate === 'query-failed')) {
+  if (counts === null && problems.length === 0) {
     problems.push({ gate: 'query-failed', detail: 'no counts' });
   }
   const total = exposure.total ?? 0;
@@ -136,11 +144,7 @@ export function evidenceGates(
       observedMs >= options.minDurationMs,
       `${seconds(observedMs)} of ${seconds(options.minDurationMs)} needed`,
     ),
-    gate(
-      'sample-age',
-      Math.abs(ageMs) <= maxSampleAgeMs,
-      newestMs === null ? 'no samples' : `${seconds(ageMs)}, at most ${seconds(maxSampleAgeMs)}`,
-    ),
+    ageGate(problems, ageMs, maxSampleAgeMs),
     coverageGate(counts, exposure, options.minCoverage),
     silenceGate(counts, exposure, maxSampleAgeMs),
     classifierGate(input.classifierVersions),

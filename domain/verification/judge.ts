@@ -31,6 +31,9 @@ const COUNT_GATES: readonly GateName[] = [
   'duplicate-series',
 ];
 
+/** A verdict without what is only said of it: the interval takes a hundred times as long as the decision. */
+export type Decision = Omit<Verdict, 'interval' | 'intervalConfidence'>;
+
 /**
  * Judges the counts since T0: `recovered` when the test proves a rate below the threshold and every gate and
  * guard is ok; `not-recovered` when it proves one above, which needs valid counts only, since harm is harm;
@@ -38,6 +41,17 @@ const COUNT_GATES: readonly GateName[] = [
  * looks (sequential-test.ts).
  */
 export function judge(input: JudgeInput): Verdict {
+  const decision = decideRecovery(input);
+  const { confidence } = input.options;
+  return {
+    ...decision,
+    interval: confidenceSequence(decision.effective, confidence),
+    intervalConfidence: 2 * confidence - 1,
+  };
+}
+
+/** What `judge` decides, and on what. */
+export function decideRecovery(input: JudgeInput): Decision {
   const { counts, options } = input;
   const exposure = exposureOf(counts, options);
   const classified = exposure.total ?? 0;
@@ -75,8 +89,6 @@ export function judge(input: JudgeInput): Verdict {
     requests: finiteOr(counts?.requests ?? Number.NaN, null),
     effective: valid ? effective : { harmful: 0, classified: 0 },
     designEffect: design.value,
-    interval: confidenceSequence(effective, options.confidence),
-    intervalConfidence: 2 * options.confidence - 1,
     threshold: options.threshold,
     confidence: options.confidence,
     evidenceLog10: {

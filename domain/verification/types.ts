@@ -19,13 +19,20 @@ export interface CountWindow {
   podStartedAtMs: Record<string, number>;
   /** Width of a block; default: the scrape interval as seen in the samples. */
   blockMs?: number;
+  /**
+   * A baseline that is older than one scrape before T0 is none: what was counted since may have happened before T0. Such a
+   * series counts from its first sample after T0 on.
+   */
+  freshBaseline?: boolean;
+  /** Labels by which Prometheus replicas tell their copies of a series apart: copies are made one. */
+  replicaLabels?: readonly string[];
 }
 
 /**
  * Why evidence cannot be used, by the name of the gate it closes. `detail` holds no text of labels or models.
  */
 export interface EvidenceProblem {
-  gate: 'query-failed' | 'partial-response' | 'not-a-number' | 'duplicate-series';
+  gate: 'query-failed' | 'partial-response' | 'not-a-number' | 'duplicate-series' | 'sample-age';
   detail: string;
 }
 

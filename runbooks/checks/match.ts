@@ -1,6 +1,6 @@
 import { RE2JSSyntaxException } from 're2js';
 import { parseMatcher } from '../../domain/matcher.ts';
-import { DEFAULT_RUNBOOK, regexOf } from '../match.ts';
+import { NAMED_RUNBOOKS, regexOf } from '../match.ts';
 import type { Problem } from '../problem.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import type { RunbookView } from './view.ts';
@@ -8,7 +8,7 @@ import type { RunbookView } from './view.ts';
 /** Matchers, and that there are some. */
 export function checkMatch(view: RunbookView, source: YamlSource): Problem[] {
   const problems: Problem[] = [];
-  if (view.match?.length === 0 && view.name !== DEFAULT_RUNBOOK) {
+  if (view.match?.length === 0 && !NAMED_RUNBOOKS.includes(view.name ?? '')) {
     const message = 'the runbook answers no alert: add a matcher such as alertname="AiHarmfulOutputRateHigh"';
     problems.push(source.keyProblem('match/empty', ['spec', 'match'], message));
   }

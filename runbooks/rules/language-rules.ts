@@ -22,7 +22,7 @@ export const LANGUAGE_RULES = defineRules({
   },
   'match/empty': {
     severity: 'error',
-    asks: 'A runbook says which alerts it answers; only the one named default matches nothing.',
+    asks: 'A runbook says which alerts it answers; only those named default and manual-rollback match nothing.',
     why: 'Without matchers it would never be used.',
     mend: 'Add a matcher, such as alertname="AiHarmfulOutputRateHigh".',
   },

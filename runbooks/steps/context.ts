@@ -6,6 +6,7 @@ import type {
   EndpointActivities,
   Evaluation,
   KubernetesActivities,
+  MeasurementActivities,
   MetricReading,
   NotificationActivities,
   RecordActivities,
@@ -111,7 +112,8 @@ export interface StepContext {
   measure(expression: string): Promise<Evaluation>;
   /** Fills `${{ expression }}` in a text with values, as plain text on one line each. */
   fill(text: string): Promise<string>;
-  readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'listChanges'>;
+  readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'listChanges'> &
+    Pick<MeasurementActivities, 'judgeHarm'>;
   readonly vendors: TicketActivities & SampleActivities & NotificationActivities & EndpointActivities;
   readonly records: Pick<RecordActivities, 'writePostmortem'>;
 }

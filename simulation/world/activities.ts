@@ -3,6 +3,7 @@ import type {
   EndpointActivities,
   ExpressionActivities,
   KubernetesActivities,
+  LookActivities,
   MeasurementActivities,
   NotificationActivities,
   PagingActivities,
@@ -17,6 +18,7 @@ type EveryActivity = ChatActivities &
   EndpointActivities &
   ExpressionActivities &
   KubernetesActivities &
+  LookActivities &
   MeasurementActivities &
   NotificationActivities &
   PagingActivities &
@@ -29,7 +31,14 @@ type EveryActivity = ChatActivities &
 /** Activities that answer at once; the others are made with how long they take. */
 export type AllActivities = Omit<
   EveryActivity,
-  'evaluate' | 'judgeRecovery' | 'awaitDiverted' | 'awaitRollout'
+  | 'evaluate'
+  | 'judgeRecovery'
+  | 'judgeHarm'
+  | 'lookAtTarget'
+  | 'readHarmHistory'
+  | 'readServed'
+  | 'awaitDiverted'
+  | 'awaitRollout'
 >;
 
 export type ActivityInput<Name extends keyof EveryActivity> = Parameters<EveryActivity[Name]>[0];

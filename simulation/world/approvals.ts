@@ -55,7 +55,7 @@ export class Approvals {
     const preapprovals = {
       knownRunbook: (hash: string) => (hash === runbook.hash ? runbook : undefined),
       evaluate,
-      readBreaker: async () => ({ breaker }),
+      readBreaker: async () => ({ breaker, drift: [], problems: [] }),
     };
     const found = findPreapproval(preapprovals, claimed, input);
     await verifyPreapproval({

@@ -5,12 +5,13 @@ import { chooseRevision, type Served, whyNever } from '../../activities/kubernet
 import { rollbackPlanHash } from '../../activities/kubernetes/plan-hash.ts';
 import {
   type RawDeployment,
-  type RawReplicaSet,
+  type RawRevision,
   REVISION_ANNOTATION,
-  revisionOf,
 } from '../../activities/kubernetes/raw-objects.ts';
 import { type Revisions, summarise } from '../../activities/kubernetes/revisions.ts';
 import { diffTemplates, imagesOf, templateHash } from '../../activities/kubernetes/template.ts';
+import { deploymentType } from '../../activities/kubernetes/workloads/deployment.ts';
+import type { ServedByRevision } from '../../domain/rollback-inquiry.ts';
 import type { NoRollback, RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
 import {
   ROLLBACK_BARRIER_ANNOTATION,
@@ -34,7 +35,7 @@ const HASH_CHARS = 10;
 type PlanInput = Parameters<KubernetesActivities['planRollback']>[0];
 
 interface SimulatedRevision {
-  replicaSet: RawReplicaSet;
+  replicaSet: RawRevision;
   hash: string;
   harmRate: Point<number>[];
   served: boolean;
@@ -106,7 +107,7 @@ export class Cluster {
     const { exists, mode, owner, riskTier, replicas } = this.#world.target;
     if (!exists) return { exists, mode, images: [] };
     const { revision, images } = this.#summary(this.#running());
-    return { exists, mode, owner, riskTier, images, revision, replicas };
+    return { exists, mode, owner, riskTier, images, revision, replicas, readyReplicas: replicas };
   }
 
   snapshot(): Awaited<ReturnType<KubernetesActivities['takeSnapshot']>> {
@@ -120,8 +121,8 @@ export class Cluster {
       templateHash: running.templateHash,
       configHashes: {},
       history: this.#inOrder().map(({ replicaSet }) => ({
-        revision: revisionOf(replicaSet.metadata),
-        images: imagesOf(replicaSet.spec.template),
+        revision: replicaSet.revision,
+        images: imagesOf(replicaSet.template),
         createdAt: replicaSet.metadata.creationTimestamp,
       })),
     };
@@ -142,12 +143,12 @@ export class Cluster {
     const { target, approval, ledger, to } = input;
     const running = this.#running();
     const revisions = this.#view();
-    const summaryOf = (replicaSet: RawReplicaSet) => summarise(revisions, replicaSet, ledger);
+    const summaryOf = (replicaSet: RawRevision) => summarise(revisions, replicaSet, ledger);
     const none = (reason: string, revert?: string): { none: NoRollback } => ({
       none: {
         reason,
         ...(revert === undefined ? {} : { revert }),
-        candidates: revisions.replicaSets
+        candidates: revisions.all
           .filter((replicaSet) => revisions.hashOf(replicaSet) !== revisions.currentHash)
           .filter((replicaSet) => whyNever({ revisions, summaryOf }, replicaSet) === undefined)
           .map(summaryOf),
@@ -170,10 +171,10 @@ export class Cluster {
       return none(refusal === undefined ? choice.reason : `${choice.reason} (and ${refusal})`);
 
     const from = summaryOf(running.replicaSet);
-    const chosen = summaryOf(choice.replicaSet);
+    const chosen = summaryOf(choice.revision);
     const diff = diffTemplates(
-      { name: `revision ${from.revision}`, template: running.replicaSet.spec.template },
-      { name: `revision ${chosen.revision}`, template: choice.replicaSet.spec.template },
+      { name: `revision ${from.revision}`, template: running.replicaSet.template },
+      { name: `revision ${chosen.revision}`, template: choice.revision.template },
     );
     if (refusal !== undefined && chosen.templateHash !== from.templateHash) return none(refusal, diff);
     const unhashed: Omit<RollbackPlan, 'hash'> = {
@@ -188,7 +189,7 @@ export class Cluster {
           ? [`revision ${chosen.revision} has the template that runs now: the rollback changes nothing`]
           : [],
       owners: [],
-      history: revisions.replicaSets.map(summaryOf),
+      history: revisions.all.map(summaryOf),
       approval,
     };
     return { plan: { ...unhashed, hash: rollbackPlanHash(unhashed, this.#deployment().spec) } };
@@ -209,7 +210,7 @@ export class Cluster {
         `${targetKey(this.#target)} changed since the plan was made: ${why}; a fresh plan is needed`,
       );
     const running = this.#running();
-    const revision = revisionOf(running.replicaSet.metadata);
+    const revision = running.replicaSet.revision;
     if (running.hash === plan.to.templateHash)
       return { result: 'already-there', revision, generation: this.#generation };
     if (this.#world.target.paused)
@@ -251,16 +252,27 @@ export class Cluster {
   }
 
   #deploy(wanted: SimulatedRevision, nowMs: number): number {
-    const next = Math.max(0, ...this.#revisions.map(({ replicaSet }) => revisionOf(replicaSet.metadata))) + 1;
+    const next = Math.max(0, ...this.#revisions.map(({ replicaSet }) => replicaSet.revision)) + 1;
+    wanted.replicaSet.revision = next;
     wanted.replicaSet.metadata.annotations = { [REVISION_ANNOTATION]: String(next) };
     this.#deployed = wanted;
     this.#generation++;
-    const images = imagesOf(wanted.replicaSet.spec.template);
+    const images = imagesOf(wanted.replicaSet.template);
     this.#changes.push({ atMs: nowMs, what: `rollout of revision ${next}`, revision: next, images });
     return next;
   }
 
-  #servedBy({ metadata }: RawReplicaSet, nowMs: number): Served | undefined {
+  /** What revisions served, as Prometheus would tell it; those that never did are left out. */
+  readServed(names: readonly string[], nowMs: number): ServedByRevision {
+    const served = this.#revisions.flatMap(({ replicaSet }): [string, Served][] => {
+      const { name } = replicaSet.metadata;
+      const one = names.includes(name) ? this.#servedBy(replicaSet, nowMs) : undefined;
+      return one === undefined ? [] : [[name, one]];
+    });
+    return Object.fromEntries(served);
+  }
+
+  #servedBy({ metadata }: RawRevision, nowMs: number): Served | undefined {
     const revision = this.#revisions.find(({ replicaSet }) => replicaSet.metadata.uid === metadata.uid);
     if (!revision?.served) return undefined;
     const { requestsPerSecond, classified } = this.#world.traffic;
@@ -278,7 +290,7 @@ export class Cluster {
     barrier: boolean,
   ): SimulatedRevision {
     const { namespace, name } = this.#target;
-    const template: RawReplicaSet['spec']['template'] = {
+    const template: RawRevision['template'] = {
       metadata: {
         labels: { app: name },
         ...(barrier ? { annotations: { [ROLLBACK_BARRIER_ANNOTATION]: 'true' } } : {}),
@@ -298,7 +310,9 @@ export class Cluster {
           creationTimestamp: new Date(createdMs).toISOString(),
           annotations: { [REVISION_ANNOTATION]: String(revision) },
         },
-        spec: { replicas: 0, template },
+        revision,
+        template,
+        replicas: 0,
       },
       hash,
       harmRate,
@@ -325,9 +339,7 @@ export class Cluster {
   }
 
   #inOrder(): SimulatedRevision[] {
-    return [...this.#revisions].sort(
-      (a, b) => revisionOf(b.replicaSet.metadata) - revisionOf(a.replicaSet.metadata),
-    );
+    return [...this.#revisions].sort((a, b) => b.replicaSet.revision - a.replicaSet.revision);
   }
 
   #deployment(): RawDeployment {
@@ -347,7 +359,7 @@ export class Cluster {
         paused: this.#world.target.paused,
         selector: { matchLabels: { app: name } },
         strategy: { type: 'RollingUpdate' },
-        template: running.replicaSet.spec.template,
+        template: running.replicaSet.template,
       },
     };
   }
@@ -357,10 +369,12 @@ export class Cluster {
     const hashes = new Map(inOrder.map(({ replicaSet, hash }) => [replicaSet.metadata.uid, hash]));
     const running = this.#running();
     return {
-      deployment: this.#deployment(),
-      replicaSets: inOrder.map(({ replicaSet }) => replicaSet),
+      type: deploymentType,
+      workload: this.#deployment(),
+      all: inOrder.map(({ replicaSet }) => replicaSet),
       current: running.replicaSet,
-      podsByReplicaSet: new Map(),
+      podsOf: () => [],
+      strayPods: [],
       hashOf: (replicaSet) => hashes.get(replicaSet.metadata.uid) ?? '',
       currentHash: running.hash,
     };

@@ -164,3 +164,54 @@ describe('verdicts', () => {
     ]);
   });
 });
+
+describe('looks of a watch', () => {
+  const look = (one: ReturnType<typeof world>, name: string, nowMs: number, more = {}, away?: string) =>
+    one.measurement.judgeHarm(
+      {
+        target: { ...TARGET, name },
+        metrics: METRICS,
+        windowMs: 5 * MINUTE,
+        limits: { harmRate: 0.02, minExposure: 100 },
+        ...more,
+      },
+      START + nowMs,
+      away,
+    );
+
+  it('count what the target served, and what its fallback did', () => {
+    const one = world();
+    expect(look(one, 'llm-api', MINUTE)).toMatchObject({ verdict: 'exceeded', harmRate: 0.12 });
+    expect(look(one, 'llm-fallback', MINUTE)).toMatchObject({ verdict: 'unknown', classified: 0 });
+    one.traffic.setShare(START, 0);
+    expect(look(one, 'llm-fallback', 2 * MINUTE)).toMatchObject({ verdict: 'exceeded', harmRate: 0.5 });
+    expect(look(one, 'llm-api', 10 * MINUTE)).toMatchObject({ verdict: 'unknown', classified: 0 });
+  });
+
+  it('start no earlier than asked, and are unknown while Prometheus is away', () => {
+    const one = world();
+    one.traffic.setServing(START, 'good');
+    expect(look(one, 'llm-api', 2 * MINUTE).verdict).toBe('exceeded');
+    expect(look(one, 'llm-api', 2 * MINUTE, { sinceMs: START })).toMatchObject({
+      verdict: 'within',
+      harmful: 0,
+    });
+    expect(look(one, 'llm-api', 2 * MINUTE, {}, 'no answer')).toMatchObject({
+      verdict: 'unknown',
+      harmful: null,
+      reasons: ['query-failed: no answer'],
+    });
+  });
+
+  it('judge errors by what the scenario says', () => {
+    const errorRate: MetricSpec = { type: 'promql', promql: 'x', bind: {} };
+    const judged = {
+      metrics: { ...METRICS, errorRate },
+      limits: { harmRate: 0.9, errorRate: 0.1, minExposure: 100 },
+    };
+    expect(look(world(), 'llm-api', MINUTE, judged)).toMatchObject({
+      verdict: 'unknown',
+      reasons: [expect.stringContaining('world.metrics.errorRate')],
+    });
+  });
+});

@@ -5,10 +5,13 @@ import type {
   MetricReading,
 } from '../../activities/contract.ts';
 import { bindLabels, type CounterSpec } from '../../activities/prometheus/read-metrics.ts';
+import { bucketIncrements, historyGrid } from '../../domain/harm-history/buckets.ts';
+import type { HarmReading } from '../../domain/harm-history/types.ts';
 import type { MetricSpec } from '../../domain/runbook.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
 import { collectCounts } from '../../domain/verification/collect-counts.ts';
 import { judge } from '../../domain/verification/judge.ts';
+import { type ErrorEvidence, type HarmLook, judgeHarm } from '../../domain/verification/judge-harm.ts';
 import type {
   CollectedCounts,
   EvidenceProblem,
@@ -19,7 +22,7 @@ import type {
 import { evaluateExpression, metricsOf } from '../../runbooks/expressions.ts';
 import type { Point } from '../scenario/fields.ts';
 import { valueAt } from './over-time.ts';
-import { COUNTERS, type Counter, FALLBACK, type Traffic } from './traffic.ts';
+import { COUNTERS, type Counter, FALLBACK, SCRAPE_INTERVAL_MS, type Traffic } from './traffic.ts';
 
 /** As in activities/prometheus/judge-recovery.ts: samples before T0, to find each series' baseline. */
 const BASELINE_MS = 300_000;
@@ -36,6 +39,8 @@ const EXTRAPOLATE_WITHIN = 1.1;
 
 type EvaluateInput = Parameters<MeasurementActivities['evaluate']>[0];
 type JudgeInput = Parameters<MeasurementActivities['judgeRecovery']>[0];
+type HistoryInput = Parameters<MeasurementActivities['readHarmHistory']>[0];
+type HarmInput = Parameters<MeasurementActivities['judgeHarm']>[0];
 
 interface Query {
   target: Target;
@@ -51,6 +56,8 @@ export interface MeasurementOptions {
   traffic: Traffic;
   /** Values that the scenario gives, by metric, with absolute times. */
   metrics: Readonly<Record<string, Point<number | 'unknown'>[]>>;
+  /** Name of the incident's target; any other deployment is its fallback. Absent: known by the fallback's name. */
+  targetName?: string;
   /** Name of the deployment that serves while traffic is diverted; undefined while none ever did. */
   fallback(): string | undefined;
   /** Told of every expression that was decided, for coverage. */
@@ -142,6 +149,65 @@ export class Measurement {
       problems,
       options,
     });
+  }
+
+  /** The real judge over raw samples of all pods that the deployment had in the window. */
+  judgeHarm(input: HarmInput, nowMs: number, away: string | undefined): HarmLook {
+    const { metrics, target, limits } = input;
+    const { traffic, targetName, fallback } = this.#options;
+    const t0Ms = Math.max(nowMs - input.windowMs, input.sinceMs ?? Number.NEGATIVE_INFINITY);
+    const problem: EvidenceProblem | undefined =
+      away !== undefined || t0Ms >= nowMs
+        ? { gate: 'query-failed', detail: away ?? 'its window has not begun yet' }
+        : undefined;
+    const isFallback = targetName === undefined ? target.name === fallback() : target.name !== targetName;
+    const keys = isFallback ? [FALLBACK] : traffic.revisions();
+    const read = (name: Counter): RawSeries[] | undefined =>
+      metrics[name]?.type === 'counter' ? traffic.series(name, keys, t0Ms - BASELINE_MS, nowMs) : undefined;
+    const series = {
+      harmful: read('harmful') ?? [],
+      classified: read('classified') ?? [],
+      requests: read('requests'),
+    };
+    const counts = problem ? null : collectCounts(series, { t0Ms, untilMs: nowMs, podStartedAtMs: {} });
+    const errors = problem ? undefined : this.#errors(input, isFallback, nowMs);
+    const problems = problem ? [problem] : [];
+    return judgeHarm({ counts, problems, atMs: nowMs, maxSampleAgeMs: MAX_SAMPLE_AGE_MS, errors }, limits);
+  }
+
+  /** Requests that fail are not simulated: the target's share of errors is what the scenario says, the fallback has none. */
+  #errors({ metrics }: HarmInput, isFallback: boolean, nowMs: number): ErrorEvidence | undefined {
+    const counted = metrics.errors?.type === 'counter' && metrics.requests?.type === 'counter';
+    if (!counted && metrics.errorRate === undefined) return undefined;
+    if (isFallback) return { rate: 0 };
+    const value = valueAt(this.#options.metrics.errorRate ?? [], nowMs);
+    return typeof value === 'number' ? { rate: value } : { unknown: notGiven('errorRate').message };
+  }
+
+  /** The real buckets over samples of all revisions that served in the range. */
+  readHarmHistory(input: HistoryInput, nowMs: number, away: string | undefined): HarmReading {
+    const { metrics } = input;
+    const nothing = (reason: string): HarmReading => ({ stepMs: 0, points: [], reason });
+    if (metrics.harmful?.type !== 'counter' || metrics.classified?.type !== 'counter') {
+      return nothing('the runbook has no counters named harmful and classified');
+    }
+    if (away !== undefined) return nothing(away);
+    const { traffic } = this.#options;
+    const untilMs = Math.min(input.toMs, nowMs);
+    const grid = historyGrid({ fromMs: input.fromMs, toMs: untilMs, scrapeIntervalMs: SCRAPE_INTERVAL_MS });
+    if (grid.count === 0) return nothing('the range is empty');
+    const read = (name: Counter): RawSeries[] =>
+      traffic.series(name, traffic.revisions(), grid.startMs - BASELINE_MS, untilMs);
+    const { points, problems } = bucketIncrements(
+      { harmful: read('harmful'), classified: read('classified') },
+      grid,
+    );
+    if (points.every((point) => point.classified === 0)) problems.push('nothing was classified in the range');
+    return {
+      stepMs: grid.stepMs,
+      points,
+      ...(problems.length === 0 ? {} : { reason: problems.join('; ') }),
+    };
   }
 
   #guards(guards: string[], input: JudgeInput, nowMs: number, away: string | undefined): GuardResult[] {

@@ -24,6 +24,9 @@ export const VENDOR_OF: Readonly<Record<string, Vendor>> = {
   evaluate: 'prometheus',
   readMeasurementClock: 'prometheus',
   judgeRecovery: 'prometheus',
+  judgeHarm: 'prometheus',
+  readServed: 'prometheus',
+  readHarmHistory: 'prometheus',
   awaitDiverted: 'prometheus',
   sendPage: 'pager',
   updatePage: 'pager',
@@ -39,7 +42,14 @@ export const VENDOR_OF: Readonly<Record<string, Vendor>> = {
 };
 
 /** Measurements never throw where Prometheus is away: what cannot be measured is unknown, as in the real activities. */
-export const NEVER_THROWS: ReadonlySet<string> = new Set(['evaluate', 'judgeRecovery', 'awaitDiverted']);
+export const NEVER_THROWS: ReadonlySet<string> = new Set([
+  'evaluate',
+  'judgeRecovery',
+  'judgeHarm',
+  'readHarmHistory',
+  'readServed',
+  'awaitDiverted',
+]);
 
 /** What the activity asks for by name: a role, a channel, an endpoint, a source. */
 export function subjectOf(input: unknown): string | undefined {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ApplicationFailure } from '@temporalio/common';
 import type { Evaluation } from '../../activities/contract.ts';
 import { fail } from '../../activities/failure.ts';
+import { createLookAtTarget } from '../../activities/look-at-target.ts';
 import type { Breaker, BreakerState } from '../../domain/breaker.ts';
 import type { Decision, SignedDecision } from '../../domain/decision.ts';
 import type { FailureType } from '../../domain/failure.ts';
@@ -11,6 +12,7 @@ import type { RolloutResult } from '../../domain/rollback-plan.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import type { Target } from '../../domain/target.ts';
 import type { TargetCommand } from '../../domain/target-command.ts';
+import { clusterTaskQueue } from '../../workflows/ids.ts';
 import type { ScenarioSpec } from '../scenario/schema.ts';
 import type { ActivitiesByName, ActivityInput, AllActivities } from './activities.ts';
 import { Approvals } from './approvals.ts';
@@ -105,6 +107,7 @@ export class World {
       metrics: Object.fromEntries(
         Object.entries(metrics).map(([name, points]) => [name, absolute(points, startMs)]),
       ),
+      targetName: target?.name,
       fallback: () => this.#fallback,
       decided: (expression, result) => this.#decided(expression, result),
     });
@@ -162,6 +165,13 @@ export class World {
     }
   }
 
+  /** An activity called by another one: its time is not told. */
+  async #part<T>(type: string, input: unknown): Promise<T> {
+    const { result, failure } = await this.call(type, input, this.#nowMs);
+    if (failure) throw failure;
+    return result as T;
+  }
+
   #tell(vendor: string | undefined, subject: string | undefined, fails: string | undefined): void {
     if (vendor === undefined) return;
     const name = subject === undefined ? vendor : `${vendor} (${subject})`;
@@ -194,6 +204,14 @@ export class World {
       async commandTarget({ target, command }) {
         commandTarget(target, command);
       },
+      // Workers are never away in a simulation; what a cluster's trouble is, is said by its own calls.
+      async describeQueue({ cluster }) {
+        return { queue: clusterTaskQueue(cluster), pollers: 1, lastSeenMs: world.#nowMs };
+      },
+      async raiseAlert({ alertname, summary }) {
+        world.note('world', `Firebreak raises ${alertname}: ${summary}`, world.#nowMs);
+        return { incidents: [] };
+      },
       async readTarget() {
         return world.#mustHaveCluster().facts();
       },
@@ -218,7 +236,7 @@ export class World {
         return world.#projectBreaker(breaker, commandId);
       },
       async readBreaker() {
-        return { breaker: world.#breaker, commandId: world.#projectedBy };
+        return { breaker: world.#breaker, commandId: world.#projectedBy, drift: [], problems: [] };
       },
       async readMeasurementClock() {
         return { nowMs: world.#nowMs, scrapeIntervalMs: SCRAPE_INTERVAL_MS };
@@ -294,6 +312,31 @@ export class World {
         result: this.#measurement.judgeRecovery(input, this.#nowMs, away),
         tookMs: 0,
       }),
+      judgeHarm: async (input: ActivityInput<'judgeHarm'>, away) => ({
+        result: this.#measurement.judgeHarm(input, this.#nowMs, away),
+        tookMs: 0,
+      }),
+      readServed: async ({ revisions }: ActivityInput<'readServed'>, away) => ({
+        result:
+          away === undefined
+            ? { served: this.#mustHaveCluster().readServed(revisions, this.#nowMs) }
+            : { served: {}, problem: away },
+        tookMs: 0,
+      }),
+      readHarmHistory: async (input: ActivityInput<'readHarmHistory'>, away) => ({
+        result: this.#measurement.readHarmHistory(input, this.#nowMs, away),
+        tookMs: 0,
+      }),
+      // Each part meets the trouble of its own vendor.
+      lookAtTarget: async (input: ActivityInput<'lookAtTarget'>) => ({
+        result: await createLookAtTarget({
+          readBreaker: (part) => this.#part('readBreaker', part),
+          checkFallback: (part) => this.#part('checkFallback', part),
+          judgeHarm: (part) => this.#part('judgeHarm', part),
+          takeSnapshot: (part) => this.#part('takeSnapshot', part),
+        }).lookAtTarget(input),
+        tookMs: 0,
+      }),
       awaitDiverted: async (input: ActivityInput<'awaitDiverted'>, away) => this.#awaitDiverted(input, away),
       awaitRollout: async (input: ActivityInput<'awaitRollout'>) => this.#awaitRollout(input, startMs),
     };
@@ -324,7 +367,7 @@ export class World {
       // A gateway that does not read the breaker goes on as before.
       if (this.#diversion().effect !== 'not-seen') this.#traffic.setShare(this.#nowMs, breaker.share);
     }
-    return { changed, resourceVersion: String(this.observed.breaker.length) };
+    return { changed, resourceVersion: String(this.observed.breaker.length), problems: [] };
   }
 
   #diversion(): ScenarioSpec['world']['diversion'][number] {

@@ -1,4 +1,5 @@
-import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppsV1Api, CoreV1Api, KubeConfig, type V1Deployment, type V1Pod } from '@kubernetes/client-node';
 import { inject } from 'vitest';
@@ -10,6 +11,8 @@ import {
   type Preapprovals,
   type ServedBy,
 } from '../../activities/kubernetes/index.ts';
+import { attachStack } from '../../demo/stack/attach-stack.ts';
+import { type GrantedRights, grantRights } from '../../demo/world/grant-rights.ts';
 import { type Decision, decisionText, type SignedDecision } from '../../domain/decision.ts';
 import type { RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { Mode, Target } from '../../domain/target.ts';
@@ -22,9 +25,13 @@ const WAIT_MS = 30_000;
 /** One namespace of the shared cluster with its own node, people and keys. */
 export interface KubeWorld {
   namespace: string;
+  /** Who the activities are for the API: Firebreak's ServiceAccount. `apps` and `core` are the administrator's. */
+  rights: GrantedRights;
   apps: AppsV1Api;
   core: CoreV1Api;
   clusters: Record<string, ClusterClients>;
+  /** Whose signatures count. */
+  trustedEdgeKeys: Record<string, KeyObject>;
   target(name: string): Target;
   activities(servedBy?: ServedBy, preapprovals?: Preapprovals): ReturnType<typeof createKubernetesActivities>;
   /** Creates a Deployment of the image, or gives an existing one that image, and waits until it is rolled out. */
@@ -49,8 +56,12 @@ export async function openKubeWorld(mode: Mode = 'approve'): Promise<KubeWorld> 
   const namespace = `it-${randomBytes(4).toString('hex')}`;
   await core.createNamespace({ body: { metadata: { name: namespace } } });
 
+  // What is tested acts as in production: as the ServiceAccount of deploy/, with its rights and no others.
+  const stack = attachStack(inject('stack'));
+  const rights = await grantRights({ kube: stack.kube, namespaces: [namespace] });
+  const kubeconfig = await rights.writeKubeconfig(path.join(stack.dir, `${namespace}.kubeconfig`));
   const clusters = {
-    [CLUSTER]: createClusterClients({ kubeconfig: kubeconfigPath, namespaces: { [namespace]: { mode } } }),
+    [CLUSTER]: createClusterClients({ kubeconfig, namespaces: { [namespace]: { mode } } }),
   };
   const edge = generateKeyPairSync('ed25519');
   const stranger = generateKeyPairSync('ed25519');
@@ -59,9 +70,11 @@ export async function openKubeWorld(mode: Mode = 'approve'): Promise<KubeWorld> 
 
   const world: KubeWorld = {
     namespace,
+    rights,
     apps,
     core,
     clusters,
+    trustedEdgeKeys: { edge: edge.publicKey },
     target: (name) => ({ cluster: CLUSTER, namespace, kind: 'Deployment', name }),
     activities: (servedBy, preapprovals) =>
       createKubernetesActivities({

@@ -287,6 +287,7 @@ describe('reading a target', () => {
       images: [V2],
       revision: 2,
       replicas: 2,
+      readyReplicas: 2,
     });
     const snapshot = await activities.takeSnapshot({ target });
     expect(snapshot).toMatchObject({ revision: 2, images: [V2], digests: [digestOf(V2)] });

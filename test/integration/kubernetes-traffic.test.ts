@@ -1,23 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import {
-  KubeConfig,
-  type KubernetesObject,
-  KubernetesObjectApi,
-  loadAllYaml,
-  type V1ConfigMap,
-} from '@kubernetes/client-node';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import {
-  createClusterClients,
-  createKubernetesActivities,
-  missingRights,
-} from '../../activities/kubernetes/index.ts';
+import type { V1ConfigMap } from '@kubernetes/client-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTrafficActivities } from '../../activities/traffic/index.ts';
-import { attachStack } from '../../demo/stack/attach-stack.ts';
 import type { Breaker } from '../../domain/breaker.ts';
-import { CLUSTER, type KubeWorld, openKubeWorld } from './kubernetes-fixture.ts';
+import { type KubeWorld, openKubeWorld } from './kubernetes-fixture.ts';
 
 const NAME = 'ai-circuit-breaker-state';
 const V1 = 'registry.test/llm:v1';
@@ -143,90 +128,5 @@ describe('the breaker`s ConfigMap', () => {
     });
     expect(await traffic.readBreaker({ target })).toEqual({});
     await observing.stop();
-  });
-});
-
-describe('deploy/rbac.yaml', () => {
-  it('gives exactly the rights that are needed: everything works with them, and nothing is missing', async () => {
-    const world = await openKubeWorld();
-    const { namespace, core } = world;
-    const kube = attachStack(inject('stack')).kube;
-    const kubeConfig = new KubeConfig();
-    kubeConfig.loadFromFile(kube.kubeconfigPath);
-    const objects = KubernetesObjectApi.makeApiClient(kubeConfig);
-    const text = (await readFile('deploy/rbac.yaml', 'utf8')).replaceAll(
-      /\bai-production\b|(?<=namespace: )firebreak\b/g,
-      namespace,
-    );
-    for (const object of loadAllYaml(text) as KubernetesObject[]) await objects.create(object);
-    const token = await core.createNamespacedServiceAccountToken({
-      name: 'firebreak',
-      namespace,
-      body: { spec: { audiences: [] } },
-    });
-
-    const dir = await mkdtemp(join(tmpdir(), 'firebreak-rbac-'));
-    const kubeconfig = join(dir, 'kubeconfig');
-    await writeFile(kubeconfig, kube.kubeconfigFor(token.status?.token ?? ''), { mode: 0o600 });
-    const clients = createClusterClients({ kubeconfig, namespaces: { [namespace]: { mode: 'approve' } } });
-    expect(await missingRights(clients, namespace)).toEqual([]);
-    const elsewhere = await missingRights(clients, 'default');
-    expect(elsewhere.length).toBeGreaterThan(10);
-
-    world.clusters[CLUSTER] = clients;
-    await world.ship('llm-api', V1);
-    await world.ship('llm-api', 'registry.test/llm:v2');
-    const target = world.target('llm-api');
-    const activities = world.activities();
-    await activities.takeSnapshot({ target });
-    const answer = await activities.planRollback({
-      target,
-      to: 'previous',
-      ledger: {},
-      approval: { from: ['ml-oncall'], count: 1 },
-      gitops: 'refuse' as const,
-      served: { forMs: 1, minClassified: 1, harmRateBelow: 1, metrics: {} },
-    });
-    if ('none' in answer) throw new Error(answer.none.reason);
-    const { plan } = answer;
-    const applied = await activities.applyRollback({
-      plan,
-      incidentId: 'inc-000000000001-0a1b2c3d',
-      step: 'rollback',
-      decisions: [world.signed(plan)],
-      commandId: 'c1',
-    });
-    expect(applied.result).toBe('patched');
-    const rollout = await activities.awaitRollout({
-      target,
-      templateHash: plan.to.templateHash,
-      generation: applied.generation,
-    });
-    expect(rollout.outcome).toBe('complete');
-    const traffic = createTrafficActivities({ clusters: world.clusters });
-    const breaker = open(Date.now());
-    await traffic.projectBreaker({ target, breaker, commandId: 'c1' });
-    expect(
-      await traffic.projectBreaker({
-        target,
-        breaker: { ...breaker, sinceMs: breaker.sinceMs + 1 },
-        commandId: 'c2',
-      }),
-    ).toMatchObject({
-      changed: true,
-    });
-    await expect(clients.core.listNamespacedSecret({ namespace })).rejects.toMatchObject({ code: 403 });
-
-    const nobody = createKubernetesActivities({
-      clusters: {
-        [CLUSTER]: createClusterClients({ kubeconfig, namespaces: { default: { mode: 'approve' } } }),
-      },
-      trustedEdgeKeys: {},
-    });
-    await expect(nobody.readTarget({ target: { ...target, namespace: 'default' } })).rejects.toMatchObject({
-      type: 'Unauthorized',
-    });
-    await rm(dir, { recursive: true });
-    await world.stop();
   });
 });

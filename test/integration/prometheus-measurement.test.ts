@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { ExpressionFacts, VerifyOptions } from '../../activities/contract.ts';
+import type { ExpressionFacts, MeasurementActivities, VerifyOptions } from '../../activities/contract.ts';
 import type { PodReader } from '../../activities/kubernetes/index.ts';
 import {
   createMeasurementActivities,
@@ -352,6 +352,96 @@ describe('judgeRecovery', () => {
       expect(verdict.gates.find(({ name }) => name === 'query-failed')).toMatchObject({ ok: false });
       expect(JSON.stringify(verdict)).not.toContain('secret');
     }
+  });
+});
+
+describe('judgeHarm', () => {
+  const LIMITS = { harmRate: 0.1, minExposure: 100 };
+
+  function look(
+    name: string,
+    more: Partial<Parameters<MeasurementActivities['judgeHarm']>[0]> = {},
+    url?: string,
+  ) {
+    return activities(noPods, url).judgeHarm({
+      target: target(name),
+      metrics: METRICS,
+      windowMs: 5_000,
+      limits: LIMITS,
+      ...more,
+    });
+  }
+
+  it('tells a workload that harms from one that does not, whichever Deployment it is', async () => {
+    model.add('harming', 'pod-h1', { classified: 10, harmful: 5, requests: 10 });
+    await scraped('pod-h1', 7);
+    const bad = await look('harming');
+    expect(bad).toMatchObject({ verdict: 'exceeded', reasons: [expect.stringMatching(/harmful of/)] });
+    expect(bad.harmRate).toBeCloseTo(0.5, 1);
+    expect(Math.abs(bad.atMs - Date.now())).toBeLessThan(5_000);
+    const good = await look('steady');
+    expect(good).toMatchObject({ verdict: 'within', reasons: [] });
+    expect(good.classified).toBeGreaterThan(500);
+    expect(good.harmRate).toBeCloseTo(0.05, 2);
+    // The same look with a stricter limit: it is the limit that decides.
+    expect(await look('steady', { limits: { ...LIMITS, harmRate: 0.02 } })).toMatchObject({
+      verdict: 'exceeded',
+    });
+  });
+
+  it('looks no further back than asked', async () => {
+    const pod = model.add('mended', 'pod-m1', { classified: 10, harmful: 10, requests: 10 });
+    await scraped('pod-m1', 5);
+    pod.harmful = 0;
+    await delay(2 * SCRAPE_MS);
+    const sinceMs = (await activities().readMeasurementClock({ target: target('mended') })).nowMs;
+    const later = await query(`count_over_time(ai_requests_total{pod="pod-m1"}[5m])`);
+    await scraped('pod-m1', (later ?? 0) + 4);
+    expect(await look('mended', { windowMs: 60_000 })).toMatchObject({ verdict: 'exceeded' });
+    expect(await look('mended', { windowMs: 60_000, sinceMs })).toMatchObject({
+      verdict: 'within',
+      harmful: 0,
+    });
+    expect(await look('mended', { sinceMs: Date.now() + 60_000 })).toMatchObject({
+      verdict: 'unknown',
+      reasons: [expect.stringMatching(/not begun/)],
+    });
+  });
+
+  it('judges errors by counters, or by a metric of its own', async () => {
+    const limits = { ...LIMITS, errorRate: 0.3 };
+    const errors: MetricSpec = {
+      type: 'counter',
+      counter: 'ai_harmful_outputs_total',
+      labels: LABELS,
+      windowMs: 5_000,
+    };
+    expect(await look('steady', { metrics: { ...METRICS, errors }, limits })).toMatchObject({
+      verdict: 'within',
+    });
+    expect(
+      await look('steady', { metrics: { ...METRICS, errors }, limits: { ...LIMITS, errorRate: 0.01 } }),
+    ).toMatchObject({ verdict: 'exceeded', reasons: [expect.stringMatching(/errors of .* requests/)] });
+    const byRate = (promql: string) =>
+      look('steady', { metrics: { ...METRICS, errorRate: { type: 'promql', promql, bind: {} } }, limits });
+    expect(await byRate('vector(0.31)')).toMatchObject({ verdict: 'exceeded' });
+    expect(await byRate('vector(0.29)')).toMatchObject({ verdict: 'within' });
+    expect(await byRate('absent_metric')).toMatchObject({ verdict: 'unknown' });
+  });
+
+  it('knows nothing without traffic, without series, and without Prometheus, and does not throw', async () => {
+    expect(await look('idle')).toMatchObject({ verdict: 'unknown', classified: 0, harmRate: null });
+    expect(await look('absent')).toMatchObject({ verdict: 'unknown', classified: null });
+    expect(await look('steady', {}, 'http://127.0.0.1:9')).toMatchObject({
+      verdict: 'unknown',
+      classified: null,
+      reasons: [expect.stringMatching(/ECONNREFUSED/)],
+    });
+    const { harmful: _none, ...others } = METRICS;
+    expect(await look('steady', { metrics: others })).toMatchObject({
+      verdict: 'unknown',
+      reasons: [expect.stringMatching(/no current series of harmful/)],
+    });
   });
 });
 

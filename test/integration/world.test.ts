@@ -24,7 +24,7 @@ import {
   writeConfigMap,
 } from '../../demo/world/models.ts';
 import { startNode } from '../../demo/world/node.ts';
-import { BREAKER_CONFIG_MAP, type BreakerProjection } from '../../domain/breaker.ts';
+import { BREAKER_CONFIG_MAP, type BreakerProjection, HALF_OPEN_LEASE_MS } from '../../domain/breaker.ts';
 import '../setup/provided.ts';
 
 const V1 = 'demo.invalid/llm:v1';
@@ -100,6 +100,7 @@ async function writeBreaker(
     reason: 'test',
     fallback: 'llm-fallback',
     commandId: 'test',
+    validUntil: breaker.state === 'half-open' ? new Date(Date.now() + HALF_OPEN_LEASE_MS).toISOString() : null,
   };
   const data = { 'deployment.llm-api': JSON.stringify(projection) };
   await writeConfigMap({ ...world.ref(BREAKER_CONFIG_MAP), data });

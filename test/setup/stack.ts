@@ -15,7 +15,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const base = path.resolve('.firebreak/test');
   mkdirSync(base, { recursive: true });
   const dir = await mkdtemp(path.join(base, 'stack-'));
-  const stack = await startStack({ parts, dir });
+  const stack = await startStack({ parts, dir, audit: true });
   await stack.prometheus.writeRules('firebreak', demoRules());
   project.provide('stack', stack.describe());
   project.provide('tools', {

@@ -67,7 +67,9 @@ export async function runOn<T>(
   options: RunOptions = {},
 ): Promise<T> {
   const taskQueue = 'firebreak';
-  const activities = world.activities(createSignalingActivities(env.client, taskQueue));
+  const activities = world.activities(
+    createSignalingActivities(env.client, taskQueue, async () => ({ incidents: [] })),
+  );
   const common = { connection: env.nativeConnection, namespace: env.namespace, activities };
   const bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
   const main = await Worker.create({ ...common, taskQueue, workflowBundle: { codePath: bundle } });

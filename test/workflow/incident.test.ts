@@ -22,7 +22,8 @@ describe('an incident', () => {
       expect(world.rollouts).toBe(0);
       await incident.approve(incident.signed(waiting, 'maria'));
       await incident.until('mitigated', (view) => view.state === 'mitigated');
-      expect(world.breakers.map((breaker) => breaker.state)).toEqual(['open', 'half-open', 'closed']);
+      const shares = world.breakers.map(({ state, share }) => `${state} ${share}`);
+      expect(shares).toEqual(['open 0', 'half-open 0.1', 'half-open 0.25', 'half-open 0.5', 'closed 1']);
       await incident.send({ ...alert, status: 'resolved' });
       const closed = await incident.until('closed', (view) => view.state === 'closed');
       expect(closed.outcome).toBe('recovered');

@@ -8,6 +8,7 @@ import type {
   EndpointActivities,
   ExpressionActivities,
   KubernetesActivities,
+  LookActivities,
   MeasurementActivities,
   NotificationActivities,
   PagingActivities,
@@ -18,11 +19,13 @@ import type {
   TrafficActivities,
 } from '../../activities/contract.ts';
 import { createExpressionActivities } from '../../activities/expressions/index.ts';
+import { createLookAtTarget } from '../../activities/look-at-target.ts';
 import type { Breaker } from '../../domain/breaker.ts';
 import type { ActionItem } from '../../domain/incident.ts';
 import { deriveActionItems } from '../../domain/postmortem.ts';
 import type { RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
+import type { HarmLook } from '../../domain/verification/judge-harm.ts';
 import type { Verdict } from '../../domain/verification/types.ts';
 import { evaluateExpression } from '../../runbooks/expressions.ts';
 
@@ -30,6 +33,7 @@ export type AllActivities = ChatActivities &
   EndpointActivities &
   ExpressionActivities &
   KubernetesActivities &
+  LookActivities &
   MeasurementActivities &
   NotificationActivities &
   PagingActivities &
@@ -74,6 +78,19 @@ export function verdict(outcome: Verdict['outcome']): Verdict {
   };
 }
 
+export function harmLook(verdict: HarmLook['verdict']): HarmLook {
+  const known = verdict !== 'unknown';
+  const harmful = verdict === 'exceeded' ? 90 : 0;
+  return {
+    atMs: Date.now(),
+    harmful: known ? harmful : null,
+    classified: known ? 900 : null,
+    harmRate: known ? harmful / 900 : null,
+    verdict,
+    reasons: verdict === 'within' ? [] : [verdict],
+  };
+}
+
 export class World {
   harmRate: number | undefined = 0.12;
   facts: TargetFacts = {
@@ -87,7 +104,10 @@ export class World {
   running = revision(2, 'llm:v2');
   previous = revision(1, 'llm:v1');
   verdicts: Verdict['outcome'][] = ['undecided', 'recovered'];
+  /** What watches of a workload see, by its name; others serve without harm. */
+  harmLooks = new Map<string, HarmLook['verdict']>();
   breakers: Breaker[] = [];
+  raised: Parameters<SignalingActivities['raiseAlert']>[0][] = [];
   /** The Kubernetes API is away when the rollback is due. */
   clusterProblem: string | undefined;
   projectedBy: string | undefined;
@@ -121,10 +141,20 @@ export class World {
   /** What endpoints answer. */
   answer: { status: number; body: unknown } = { status: 200, body: null };
 
-  activities(signalTarget: SignalingActivities): AllActivities {
+  /** What Temporal says of the cluster's queue. */
+  polled: { pollers: number; lastSeenMs?: number } = { pollers: 1, lastSeenMs: Date.now() };
+
+  activities(signalTarget: Pick<SignalingActivities, 'commandTarget'>): AllActivities {
     const world = this;
-    return {
+    const activities: Omit<AllActivities, 'lookAtTarget'> = {
       ...signalTarget,
+      async raiseAlert(alert) {
+        world.raised.push(alert);
+        return { incidents: [] };
+      },
+      async describeQueue({ cluster }) {
+        return { queue: `firebreak-cluster-${cluster}`, ...world.polled };
+      },
       async evaluate({ expressions, context, target, facts }) {
         const nowMs = Date.now();
         const { harmRate } = world;
@@ -149,6 +179,28 @@ export class World {
         world.whileVerifying();
         const next = world.verdicts.length > 1 ? world.verdicts.shift() : world.verdicts[0];
         return verdict(next ?? 'undecided');
+      },
+      async judgeHarm({ target }) {
+        return harmLook(world.harmLooks.get(target.name) ?? 'within');
+      },
+      async readServed({ revisions }) {
+        return {
+          served: Object.fromEntries(
+            revisions.map((name) => [name, { classified: 1_000, harmful: 1, seconds: 7_200 }]),
+          ),
+        };
+      },
+      async readHarmHistory({ fromMs, toMs }) {
+        const stepMs = (toMs - fromMs) / 4;
+        const rates = [0, world.harmRate ?? 0, world.harmRate ?? 0, 0];
+        return {
+          stepMs,
+          points: rates.map((rate, index) => ({
+            atMs: fromMs + index * stepMs,
+            harmful: Math.round(100 * rate),
+            classified: 100,
+          })),
+        };
       },
       async awaitDiverted() {
         return { effect: 'measured', atMs: Date.now(), detail: 'no requests in the last scrapes' };
@@ -212,12 +264,14 @@ export class World {
         return { problems: [] };
       },
       async projectBreaker({ breaker, commandId }) {
-        world.breakers.push(breaker);
+        const standing = world.breakers.at(-1);
+        if (standing?.state !== breaker.state || standing.share !== breaker.share)
+          world.breakers.push(breaker);
         world.projectedBy = commandId;
-        return { changed: true, resourceVersion: '1' };
+        return { changed: true, resourceVersion: '1', problems: [] };
       },
       async readBreaker() {
-        return { breaker: world.breakers.at(-1), commandId: world.projectedBy };
+        return { breaker: world.breakers.at(-1), commandId: world.projectedBy, drift: [], problems: [] };
       },
       async sendPage({ role, dedupKey }) {
         world.pages.push({ role, dedupKey });
@@ -268,5 +322,6 @@ export class World {
       },
       ...createExpressionActivities(),
     };
+    return { ...activities, ...createLookAtTarget(activities) };
   }
 }

@@ -20,6 +20,9 @@ export type AccessAction =
   | 'resolve'
   | 'override'
   | 'false-positive'
+  | 'plan'
+  | 'declare'
+  | 'freeze'
   | 'approve'
   | 'reject'
   | 'break-glass';
@@ -39,6 +42,10 @@ const ROLE_OF: Record<Exclude<AccessAction, 'approve' | 'reject' | 'break-glass'
   resolve: 'commander',
   override: 'commander',
   'false-positive': 'commander',
+  // A plan changes nothing, and an incident that was declared asks people before it does.
+  plan: 'viewer',
+  declare: 'responder',
+  freeze: 'commander',
 };
 
 /** Who may do a role's work: the roles above it too. */

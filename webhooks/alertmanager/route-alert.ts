@@ -1,6 +1,7 @@
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import type { Mode, TargetResolution } from '../../domain/target.ts';
 import { chooseRunbook, correlationOf, resolveTarget } from '../../runbooks/match.ts';
+import type { IncidentStart } from '../gateway/types.ts';
 import type { RouteAlert } from './group.ts';
 
 /** What may be acted on: by cluster, by namespace, with the mode of its workloads. */
@@ -13,14 +14,20 @@ export type AllowedTargets = Readonly<
  * reason to drop the alert: the incident opens, pages, and needs a human.
  */
 export function createRouteAlert(runbooks: readonly CompiledRunbook[], clusters: AllowedTargets): RouteAlert {
-  const names = Object.keys(clusters);
   return (labels) => {
     const chosen = chooseRunbook(runbooks, labels);
-    if (chosen === undefined) return undefined;
-    const { runbook } = chosen;
-    const target = allowedTarget(resolveTarget(runbook, labels, names), clusters);
-    return { runbook, correlation: correlationOf(runbook, labels), target, mode: modeOf(target, clusters) };
+    return chosen && routeTo(chosen.runbook, labels, clusters);
   };
+}
+
+/** What the labels mean to one runbook, whether it matches them or not. */
+export function routeTo(
+  runbook: CompiledRunbook,
+  labels: Record<string, string>,
+  clusters: AllowedTargets,
+): IncidentStart {
+  const target = allowedTarget(resolveTarget(runbook, labels, Object.keys(clusters)), clusters);
+  return { runbook, correlation: correlationOf(runbook, labels), target, mode: modeOf(target, clusters) };
 }
 
 function allowedTarget(resolution: TargetResolution, clusters: AllowedTargets): TargetResolution {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { renderHarmPlot } from '../../activities/plot/harm-plot.ts';
 import type { RecordsStore } from '../../activities/records/store.ts';
 import type { IncidentState } from '../../domain/incident.ts';
 import { parseSinceMs, SINCE_FORMS } from '../../domain/observe-report/since.ts';
@@ -12,6 +13,8 @@ import { type DecideDeps, decide } from '../incidents/decide.ts';
 import { fromRecords, type IncidentReader } from '../incidents/reader.ts';
 import { parseUntrustedJson } from '../json.ts';
 import { replyEarly } from '../reply-early.ts';
+import type { RollbackDeps } from '../rollbacks/deps.ts';
+import { addRollbackRoutes } from '../rollbacks/routes.ts';
 import { problemsOf } from '../zod-problems.ts';
 import { summarize } from './summary.ts';
 
@@ -25,6 +28,9 @@ const DEFAULT_SINCE = '7d';
 const MAX_REPORTED = 500;
 /** Sent by our own command line, so that the record says how somebody acted. */
 const CLIENT_HEADER = 'x-firebreak-client';
+
+/** A plot is a document of its own where it is opened as a page: its style sheet is in it, and it needs nothing else. */
+const PLOT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 const STATES = [
   'triggered',
@@ -53,6 +59,7 @@ export interface ApiDeps {
   records: Pick<RecordsStore, 'timeline' | 'postmortem' | 'attempts' | 'actionItems' | 'incidentsSince'>;
   act: ActDeps;
   decide: DecideDeps;
+  rollbacks: RollbackDeps;
   /** Epoch ms. */
   now: () => number;
 }
@@ -143,6 +150,19 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
     return reply.type('text/markdown; charset=utf-8').send(found.markdown);
   });
 
+  app.get('/incidents/:id/harm.svg', async (request, reply) => {
+    mayOrThrow(request, 'view');
+    const { view } = await reader.read(idOf(request));
+    const svg = await renderHarmPlot(view);
+    if (svg === undefined) {
+      throw new EdgeError('not_found', 'There is no plot of this incident yet.', {
+        hint: 'The harm rate over time is read when a verification has ended and when the postmortem is written, where outputs were classified.',
+      });
+    }
+    reply.header('content-security-policy', PLOT_POLICY);
+    return reply.type('image/svg+xml; charset=utf-8').send(svg);
+  });
+
   app.get('/incidents/:id/attempts', async (request) => {
     mayOrThrow(request, 'view');
     const incidentId = await reader.resolveId(idOf(request));
@@ -164,6 +184,13 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
     );
     return observeReport({ ...found, sinceMs, untilMs });
   });
+
+  addRollbackRoutes(app, deps.rollbacks, (request) => ({
+    person: personOf(request),
+    via: viaOf(request),
+    body: request.body,
+    idempotencyKey: check(idempotencyKey, request.headers['idempotency-key'], 'header Idempotency-Key'),
+  }));
 
   for (const decision of ['approve', 'reject'] as const) {
     app.post(`/incidents/:id/${decision}`, async (request, reply) => {

@@ -148,7 +148,7 @@ export function createTemporalGateway(
 }
 
 /** What is known at the start; the workflow keeps them up to date. No personal data. */
-function searchAttributesOf(start: IncidentStart, alertname: string | undefined) {
+export function searchAttributesOf(start: IncidentStart, alertname: string | undefined) {
   const pairs = [
     { key: KEYWORDS.runbook, value: keyword(start.runbook.name) },
     { key: KEYWORDS.state, value: 'triggered' },
@@ -165,7 +165,7 @@ function keyword(text: string): string {
   return stripControl(text).slice(0, MAX_KEYWORD).toWellFormed();
 }
 
-function toGatewayError(what: string, error: unknown): GatewayError {
+export function toGatewayError(what: string, error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   if (error instanceof WorkflowNotFoundError || error instanceof QueryRejectedError) {
     return new GatewayError('not-running', 'No such incident is running.', { cause: error });

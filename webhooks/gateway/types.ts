@@ -2,6 +2,7 @@ import type { AlertsReceived } from '../../domain/alert.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import type { Mode, TargetResolution } from '../../domain/target.ts';
+import type { Declaration } from '../../workflows/incident/state.ts';
 import type { Answer } from '../../workflows/messages.ts';
 
 /** What a new incident's workflow is started with. */
@@ -10,6 +11,8 @@ export interface IncidentStart {
   correlation: Record<string, string>;
   mode: Mode;
   target: TargetResolution;
+  /** A person opened it, not an alert. */
+  declared?: Declaration;
 }
 
 /** A running incident as visibility knows it. Visibility lags behind by a second or so. */

@@ -1,5 +1,5 @@
 import type { RecordsStore } from '../../activities/records/store.ts';
-import type { Decision } from '../../domain/decision.ts';
+import { type Decision, mayNotApproveAlone } from '../../domain/decision.ts';
 import type { IncidentView, PendingApproval } from '../../domain/incident.ts';
 import { approveUpdate, rejectUpdate } from '../../workflows/messages.ts';
 import type { Access, Person } from '../access/access.ts';
@@ -108,6 +108,18 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
   if (input.breakGlass === true) {
     const problem = breakGlassProblem(input, waiting);
     if (problem !== undefined) return refuse(problem.code === 'forbidden' ? 'denied' : 'invalid', problem);
+  } else if (
+    decision === 'approve' &&
+    mayNotApproveAlone({ declaredBy: view.declaredBy, person: person.id, count: waiting.count })
+  ) {
+    return refuse(
+      'denied',
+      new EdgeError('forbidden', `${person.id} declared this incident and does not approve alone.`, {
+        hint: waiting.breakGlass
+          ? 'Ask another person of the groups that decide here; when nobody answers, break-glass is there for those who have that right.'
+          : 'Ask another person of the groups that decide here.',
+      }),
+    );
   } else if (decision === 'approve' && waiting.approvedBy.includes(person.id)) {
     await record('duplicate', 'approved before');
     return again(step, planHash);

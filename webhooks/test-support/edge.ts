@@ -13,6 +13,7 @@ import { createAccess } from '../access/access.ts';
 import { createDecisionSigner } from '../decisions/sign.ts';
 import { createWebhooks, type WebhooksDeps } from '../server.ts';
 import { RecordingGateway } from './recording-gateway.ts';
+import { RecordingTargets } from './recording-targets.ts';
 
 export const ALERTMANAGER_TOKEN = 'alertmanager-token-for-tests-1';
 export const TOKENS = {
@@ -58,6 +59,7 @@ export async function createTestEdge(change: Partial<WebhooksDeps> & Pick<Webhoo
   const keys = generateKeyPairSync('ed25519');
   const log: string[] = [];
   const gateway = new RecordingGateway();
+  const targets = new RecordingTargets();
   const registry = new Registry();
   const app = createWebhooks({
     server: { host: '127.0.0.1' },
@@ -65,6 +67,7 @@ export async function createTestEdge(change: Partial<WebhooksDeps> & Pick<Webhoo
     clusters: { local: { namespaces: { models: { mode: 'approve' } } } },
     runbooks: fixedRunbooks(runbooks),
     gateway,
+    targets,
     access: createAccess(
       ACCESS,
       Object.fromEntries(Object.entries(TOKENS).map(([person, token]) => [person, [token]])),
@@ -80,6 +83,7 @@ export async function createTestEdge(change: Partial<WebhooksDeps> & Pick<Webhoo
   return {
     app,
     gateway: (change.gateway as RecordingGateway | undefined) ?? gateway,
+    targets: (change.targets as RecordingTargets | undefined) ?? targets,
     registry,
     log,
     publicKeyPem: keys.publicKey.export({ type: 'spki', format: 'pem' }).toString(),

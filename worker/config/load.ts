@@ -3,7 +3,13 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
-import { configSchema, type FirebreakConfig, MAX_ENDPOINT_TIMEOUT_MS, MIN_WATCH_EVERY_MS } from './schema.ts';
+import {
+  configSchema,
+  type FirebreakConfig,
+  MAX_ENDPOINT_TIMEOUT_MS,
+  MAX_TRAFFIC_WEBHOOK_TIMEOUT_MS,
+  MIN_WATCH_EVERY_MS,
+} from './schema.ts';
 
 /** A configuration of a thousand people and clusters has a tenth of it; more is the wrong file. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -211,6 +217,13 @@ function contradictions(config: FirebreakConfig): Flat[] {
     if (endpoint.timeout <= MAX_ENDPOINT_TIMEOUT_MS) continue;
     const message = `at most ${MAX_ENDPOINT_TIMEOUT_MS / 1_000}s: a call is given up after a minute anyway`;
     found.push({ path: ['http', name, 'timeout'], message });
+  }
+  for (const [name, { traffic }] of Object.entries(config.clusters)) {
+    traffic.webhooks.forEach(({ timeout }, index) => {
+      if (timeout <= MAX_TRAFFIC_WEBHOOK_TIMEOUT_MS) return;
+      const message = `at most ${MAX_TRAFFIC_WEBHOOK_TIMEOUT_MS / 1_000}s: diverting traffic does not wait for long`;
+      found.push({ path: ['clusters', name, 'traffic', 'webhooks', index, 'timeout'], message });
+    });
   }
   if (config.runbooks.watchEvery < MIN_WATCH_EVERY_MS) {
     const message = `at least ${MIN_WATCH_EVERY_MS / 1_000}s: every runbook file is read each time`;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDurationMs } from '../../domain/duration.ts';
-import { MODES } from '../../domain/target.ts';
+import { MODES, WORKLOAD_KINDS } from '../../domain/target.ts';
 
 /**
  * The schema of firebreak.yaml. Secrets only ever by reference; every default works on loopback with embedded parts.
@@ -25,6 +25,39 @@ export const duration = z.string().transform((text, context) => {
 const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' });
 const mode = z.enum(MODES as [string, ...string[]]).transform((text) => text as (typeof MODES)[number]);
 
+/** Several attempts fit into the ten seconds that a projection of the breaker has. */
+export const MAX_TRAFFIC_WEBHOOK_TIMEOUT_MS = 5_000;
+
+const trafficWebhook = z
+  .strictObject({
+    url: httpUrl.describe(
+      'Takes POSTs of JSON; see docs/integrating.md for the shape. Redirects are not followed.',
+    ),
+    secret: secretRef.describe('The key that signs: whsec_ and the Base64 of at least 24 random bytes.'),
+    timeout: duration.default(2_000).describe('Of one attempt; at most 5s.'),
+  })
+  .describe('Is told each change of a breaker of this cluster, signed as Standard Webhooks says.');
+
+/** The guide's numbers: above 2% over more than 100 requests it trips; after 300 s a proved revision is tried again. */
+const watchedBreaker = z
+  .strictObject({
+    namespace: z.string(),
+    kind: z.enum(WORKLOAD_KINDS).default('Deployment'),
+    name: z.string(),
+    runbook: z.string().describe('Whose metrics are measured, and which answers when it trips.'),
+    fallback: z.string().optional().describe('Deployment that serves then; absent: traffic is blocked.'),
+    harmRate: z.number().gt(0).lt(1).default(0.02).describe('Trips when this is proved to be exceeded.'),
+    errorRate: z.number().gt(0).lt(1).optional().describe('Or this.'),
+    minExposure: z.int().min(1).default(100).describe('Classified outputs that are needed at least.'),
+    window: duration.default(300_000).describe('Over which both are counted.'),
+    recovery: duration
+      .default(300_000)
+      .describe('After this, where no incident holds it, a revision that was proved before is tried again.'),
+  })
+  .describe(
+    'A breaker that trips by itself, without an alert. Changes traffic: only where the mode is not observe.',
+  );
+
 const cluster = z
   .strictObject({
     kubeconfig: z
@@ -36,10 +69,29 @@ const cluster = z
       url: httpUrl.describe('Base URL of the Prometheus that scrapes the models of this cluster.'),
       bearerToken: secretRef.optional(),
       timeout: duration.default(10_000).describe('Of one query.'),
+      replicaLabels: z
+        .array(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'a label name: letters, digits and underscores'))
+        .default([])
+        .describe(
+          'Labels by which replicas tell their copies of a series apart, where nothing in front makes them one: [prometheus_replica].',
+        ),
     }),
     namespaces: z
       .record(z.string(), z.strictObject({ mode: mode.default('observe') }))
       .describe('Only these namespaces can ever be changed. The mode is the default for their workloads.'),
+    breakers: z.array(watchedBreaker).default([]),
+    gitops: z
+      .strictObject({
+        namespaces: z
+          .array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'a name of a namespace'))
+          .max(50)
+          .default([])
+          .describe(
+            'Where Applications of Argo CD, Kustomizations and HelmReleases may be suspended by runbooks with gitops: suspend.',
+          ),
+      })
+      .prefault({}),
+    traffic: z.strictObject({ webhooks: z.array(trafficWebhook).default([]) }).prefault({}),
   })
   .describe('A Kubernetes cluster with models, and the Prometheus that watches them.');
 

@@ -1,7 +1,7 @@
 /** Message handlers: one-line calls of the state, with synchronous validators that refuse before anything is written. */
 import { ApplicationFailure, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
 import type { AlertsReceived } from '../../domain/alert.ts';
-import type { SignedDecision } from '../../domain/decision.ts';
+import { mayNotApproveAlone, type SignedDecision } from '../../domain/decision.ts';
 import { pagingWorkflowId } from '../ids.ts';
 import {
   type Actor,
@@ -82,6 +82,15 @@ function mustMatchPending(
     refuse(
       `${decision.person} is in none of the groups that decide here: ${asked?.from.join(', ') ?? 'none'}`,
     );
+  } else if (
+    wanted === 'approve' &&
+    mayNotApproveAlone({
+      declaredBy: incident.input.declared?.person,
+      person: decision.person,
+      count: asked?.count ?? 1,
+    })
+  ) {
+    refuse(`${decision.person} declared this incident and does not approve alone: another person has to`);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   executeChild,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
   ParentClosePolicy,
   sleep,
   startChild,
@@ -28,6 +29,7 @@ import { pagingWorkflowId } from '../ids.ts';
 import { PAGING_WORKFLOW, pageRequestedSignal, VERIFICATION_WORKFLOW } from '../messages.ts';
 import type { paging } from '../paging/workflow.ts';
 import type { verification } from '../verification/workflow.ts';
+import { LONGEST_BETWEEN_LOOKS_MS, reasonOfSilence, SILENT_AFTER_MS } from './cluster-silence.ts';
 import type { Incident, StepData } from './state.ts';
 
 /** Page role that is called when a step fails and nobody named another one. */
@@ -65,7 +67,9 @@ export class IncidentServices {
     const problems = new Set<string>();
     for (;;) {
       try {
-        const facts = await clusterActivities(target.cluster).readTarget({ target });
+        const facts = await this.whileToldOfSilence(target.cluster, problems, () =>
+          clusterActivities(target.cluster).readTarget({ target }),
+        );
         this.incident.data.facts = facts;
         for (const reason of problems) this.incident.settle({ reason });
         if (!facts.exists) {
@@ -81,6 +85,45 @@ export class IncidentServices {
         this.incident.needHuman(reason, this.nowMs());
         await sleep(READ_AGAIN_AFTER_MS);
       }
+    }
+  }
+
+  /** Nobody may wait without knowing for what: while the work takes long, people are told who does not answer. */
+  private async whileToldOfSilence<T>(
+    cluster: string,
+    problems: Set<string>,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const telling = new CancellationScope();
+    const told = telling
+      .run(() => this.tellOfSilence(cluster, problems))
+      .catch((error: unknown) => {
+        if (!isCancellation(error)) log.warn('who polls a queue is not known', { problem: String(error) });
+      });
+    try {
+      return await work();
+    } finally {
+      telling.cancel();
+      await told;
+    }
+  }
+
+  private async tellOfSilence(cluster: string, problems: Set<string>): Promise<never> {
+    const waitingSinceMs = this.nowMs();
+    let told: string | undefined;
+    let lastSeenMs: number | undefined;
+    for (let pauseMs = SILENT_AFTER_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_BETWEEN_LOOKS_MS)) {
+      await sleep(pauseMs);
+      const seen = await signaling.describeQueue({ cluster });
+      // Temporal forgets a poller that is gone; when it was last there stays true.
+      lastSeenMs = seen.lastSeenMs ?? lastSeenMs;
+      const nowMs = this.nowMs();
+      const reason = reasonOfSilence(cluster, { ...seen, lastSeenMs }, { waitingSinceMs, nowMs });
+      if (reason === told) continue;
+      if (told !== undefined) this.incident.settle({ reason: told });
+      told = reason;
+      problems.add(reason);
+      this.incident.needHuman(reason, nowMs);
     }
   }
 
@@ -417,5 +460,5 @@ export class IncidentServices {
 /** Steps ask for the target before they reach a cluster, so this only guards against one that does not. */
 function noCluster(): StepContext['cluster'] {
   const refuse = () => Promise.reject(ApplicationFailure.nonRetryable('there is no target', 'InvalidInput'));
-  return { takeSnapshot: refuse, listChanges: refuse };
+  return { takeSnapshot: refuse, listChanges: refuse, judgeHarm: refuse };
 }

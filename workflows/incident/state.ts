@@ -26,6 +26,8 @@ export interface IncidentInput {
   target: TargetResolution;
   /** The namespace's mode by configuration; the workload's annotation wins once the cluster was read. */
   mode: Mode;
+  /** A person opened it, not an alert. */
+  declared?: Declaration;
   /** Carried over continue-as-new. */
   data?: IncidentData;
   /** The incident that this one follows, with the alerts that opened it, and what that one had not written down yet. */
@@ -34,6 +36,20 @@ export interface IncidentInput {
     alerts: AlertsReceived[];
     unfinished?: { view: IncidentView; entries: TimelineEntry[]; postmortem: boolean };
   };
+}
+
+/** An incident that a person of the access file declared by hand, authenticated and authorised by the edge. */
+export interface Declaration {
+  person: string;
+  via: 'api' | 'cli' | 'slack';
+  reason: string;
+  atMs: number;
+  /** What its pages are grouped by: there is no alert whose key could be. */
+  dedupKey: string;
+  /** What was asked for, in our words: `Rollback to the previous revision`; part of the title. */
+  asked: string;
+  /** Hash of the plan that the person had read; the one that people are asked about may be another. */
+  planHash?: string;
 }
 
 export interface StepData extends StepState {
@@ -178,6 +194,7 @@ export class Incident {
       commandCount: 0,
       toldQuiet: false,
     });
+    if (input.declared) incident.declare(input.declared);
     for (const alerts of input.reopened?.alerts ?? []) incident.receiveAlerts(alerts, alerts.receivedAtMs);
     return incident;
   }
@@ -218,7 +235,8 @@ export class Incident {
   get title(): string {
     const { target } = this.input;
     const where = target.ok ? `${target.target.namespace}/${target.target.name}` : 'no usable target';
-    return `${this.data.alerts[0]?.alertname ?? this.input.runbook.name}: ${where}`;
+    const what = this.input.declared?.asked ?? this.input.runbook.name;
+    return `${this.data.alerts[0]?.alertname ?? what}: ${where}`;
   }
 
   // --- changes ---
@@ -249,6 +267,12 @@ export class Incident {
       this.data.outcome = 'recovered';
       this.reach('mitigated', Math.max(recovered, restored));
     }
+  }
+
+  /** Opened by a person: who, why and what for stand first in the timeline. */
+  private declare({ person, via, reason, atMs, dedupKey, asked, planHash }: Declaration): void {
+    this.data.dedupKey = dedupKey;
+    this.record('decision', `declared the incident by hand: ${asked}`, atMs, { reason, via, planHash }, person);
   }
 
   needHuman(reason: string, nowMs: number, step?: string): void {
@@ -523,6 +547,7 @@ export class Incident {
       incidentId: data.incidentId,
       workflowId: data.workflowId,
       predecessorId: data.predecessorId,
+      declaredBy: input.declared?.person,
       title: this.title,
       state: this.state,
       outcome: data.outcome,

@@ -1,33 +1,64 @@
 import type { Ledger } from '../../activities/contract.ts';
-import type { Breaker } from '../../domain/breaker.ts';
+import {
+  type BreakerControl,
+  type BreakerDecision,
+  type BreakerEvent,
+  decideBreaker,
+  newBreakerControl,
+  type RunningRevision,
+} from '../../domain/breaker-machine.ts';
+import type { FailureType } from '../../domain/failure.ts';
 import { AUTOMATIC_ROLLBACK_EVERY_MS } from '../../domain/rollback-plan.ts';
+import type { MetricSpec } from '../../domain/runbook.ts';
 import type { Target } from '../../domain/target.ts';
-import { laneOf, type TargetCommand, type TargetReply } from '../../domain/target-command.ts';
+import { laneOf, type TargetCommand, type TargetReply, type WatchSpec } from '../../domain/target-command.ts';
+import type { HarmLimits } from '../../domain/verification/judge-harm.ts';
+import type { Frozen, TargetView } from '../messages.ts';
 
 /** Answers remembered so that a repeated command is answered, not executed. An incident sends about ten. */
 const REMEMBERED_REPLIES = 200;
 
 export type Lane = 'traffic' | 'deployment';
 
+/** A command that is not carried out, with the reason for whoever sent it. */
+export class CommandRefused extends Error {
+  readonly type: FailureType;
+  constructor(type: FailureType, message: string) {
+    super(message);
+    this.type = type;
+  }
+}
+
 /** Plain JSON: carried over continue-as-new. */
 export interface TargetData {
   target: Target;
-  breaker: Breaker;
-  /** Incidents that hold the target, with the workflow to tell news to. */
-  holders: Record<string, { replyTo?: string; sinceMs: number }>;
+  control: BreakerControl;
   ledger: Ledger;
   queue: TargetCommand[];
   replies: TargetReply[];
   /** Ids of commands that are not to be begun. */
   withdrawn: string[];
+  /** What gateways read was looked at, and taken over where it was not closed. */
+  adopted: boolean;
   /** Id of the command that last wrote the breaker: what the projection must show. */
   projectedBy: string;
-  /** A person's override, with its end; nobody but people and the end of their override changes the breaker meanwhile. */
-  override?: { force: 'open' | 'closed'; person: string; reason: string; untilMs: number };
-  /** When a runbook's version last approved a rollback that may have been made. */
-  automaticRollbackAtMs?: number;
+  projectedAtMs: number;
+  /** Where the breaker could not be written, in words; written again until there are none. */
+  projectionProblems: string[];
   /** How often something else changed the projection back. */
   reverted: number;
+  /** How the fallback is watched while it serves. */
+  fallbackHarm?: { limits: HarmLimits; metrics: Record<string, MetricSpec> };
+  /** Looks in a row that found the fallback unable to serve. */
+  fallbackAway: number;
+  /** Ready replicas when traffic was sent away: what must be there again for all of it. */
+  capacityBefore?: number;
+  watch?: WatchSpec;
+  /** In mode observe: when the breaker would have tripped, told once in a recovery time. */
+  wouldHaveTrippedAtMs?: number;
+  frozen?: Frozen;
+  /** When a runbook's version last approved a rollback that may have been made. */
+  automaticRollbackAtMs?: number;
 }
 
 /** The state of a target's actor. Handlers delegate here; lanes take commands from here. */
@@ -35,6 +66,8 @@ export class TargetState {
   readonly data: TargetData;
   /** What each lane is doing, and how to stop it. Not carried over: a run ends with idle lanes. */
   readonly running: Partial<Record<Lane, { id: string; stop?: () => void }>> = {};
+  /** A proved revision is being tried again. */
+  probing = false;
 
   constructor(data: TargetData) {
     this.data = data;
@@ -43,15 +76,52 @@ export class TargetState {
   static create(target: Target, nowMs: number): TargetState {
     return new TargetState({
       target,
-      breaker: { state: 'closed', sinceMs: nowMs, reason: 'no incident', share: 1 },
-      holders: {},
+      control: newBreakerControl(nowMs),
       ledger: {},
       queue: [],
       replies: [],
       withdrawn: [],
+      adopted: false,
       projectedBy: '',
+      projectedAtMs: 0,
+      projectionProblems: [],
       reverted: 0,
+      fallbackAway: 0,
     });
+  }
+
+  get breaker() {
+    return this.data.control.breaker;
+  }
+
+  get view(): TargetView {
+    const { control, ledger, frozen, watch } = this.data;
+    return {
+      breaker: control.breaker,
+      holders: Object.keys(control.holders),
+      ledger,
+      override: control.override,
+      frozen,
+      watching: watch !== undefined,
+    };
+  }
+
+  /** What the breaker's machine says to an event; nothing is changed yet. @throws CommandRefused */
+  decide(event: BreakerEvent): Extract<BreakerDecision, { ok: true }> {
+    const decision = decideBreaker(this.data.control, event, Date.now());
+    if (!decision.ok) throw new CommandRefused(decision.type, decision.message);
+    return decision;
+  }
+
+  /** What runs on the target, as the ledger knows it. */
+  runningRevision(templateHash: string): RunningRevision {
+    const known = this.data.ledger[templateHash];
+    return {
+      templateHash,
+      verdict: known?.verdict,
+      reason: known?.reason,
+      changing: this.running.deployment !== undefined,
+    };
   }
 
   receive(command: TargetCommand): void {
@@ -90,8 +160,11 @@ export class TargetState {
     if (this.data.replies.length > REMEMBERED_REPLIES) this.data.replies.shift();
   }
 
-  hold(command: TargetCommand, nowMs: number): void {
-    this.data.holders[command.incidentId] ??= { replyTo: command.replyTo, sinceMs: nowMs };
+  /** Why nothing but containment is done to the target now; undefined: it is not frozen. */
+  frozenUntil(nowMs: number): string | undefined {
+    const { frozen } = this.data;
+    if (!frozen || frozen.untilMs <= nowMs) return undefined;
+    return `frozen by ${frozen.person} until ${new Date(frozen.untilMs).toISOString()}`;
   }
 
   /** When the next rollback may be made without people; undefined: now. */
@@ -103,17 +176,22 @@ export class TargetState {
   }
 
   get idle(): boolean {
-    return this.data.queue.length === 0 && !this.running.traffic && !this.running.deployment;
+    const { running } = this;
+    return this.data.queue.length === 0 && !running.traffic && !running.deployment && !this.probing;
   }
 
-  /** The actor may end: traffic is normal, nobody holds the target, and nothing is known bad. */
+  /** The actor may end: traffic is normal, nobody holds or watches the target, and nothing is known bad. */
   get finished(): boolean {
+    const { control, ledger, watch, frozen } = this.data;
     return (
       this.idle &&
-      this.data.breaker.state === 'closed' &&
-      this.data.override === undefined &&
-      Object.keys(this.data.holders).length === 0 &&
-      !Object.values(this.data.ledger).some((entry) => entry.verdict === 'known-bad')
+      this.data.adopted &&
+      control.breaker.state === 'closed' &&
+      control.override === undefined &&
+      Object.keys(control.holders).length === 0 &&
+      watch === undefined &&
+      frozen === undefined &&
+      !Object.values(ledger).some((entry) => entry.verdict === 'known-bad')
     );
   }
 }

@@ -1,4 +1,5 @@
 import {
+  ApplicationFailure,
   allHandlersFinished,
   CancellationScope,
   condition,
@@ -10,16 +11,18 @@ import {
 } from '@temporalio/workflow';
 import type { Target } from '../../domain/target.ts';
 import type { TargetCommand, TargetReply } from '../../domain/target-command.ts';
-import { clusterActivities, clusterMutations } from '../activities.ts';
 import { readFailure } from '../failure.ts';
 import {
   describeTargetQuery,
+  freezeUpdate,
   targetCommandSignal,
-  targetNewsSignal,
   targetReplySignal,
+  unfreezeUpdate,
 } from '../messages.ts';
-import { CommandRefused, execute } from './commands.ts';
-import { type Lane, type TargetData, TargetState } from './state.ts';
+import { execute } from './commands.ts';
+import { news } from './projection.ts';
+import { CommandRefused, type Lane, type TargetData, TargetState } from './state.ts';
+import { watchTarget } from './watch.ts';
 
 export interface TargetInput {
   target: Target;
@@ -27,10 +30,6 @@ export interface TargetInput {
   data?: TargetData;
 }
 
-/** How often the projection is compared with the breaker while traffic is not normal. */
-const WATCH_PROJECTION_EVERY_MS = 30_000;
-/** Reverted this often, it is no longer fought: a human is called, and the breaker says what it should be. */
-const MAX_REVERTED = 3;
 /** Signals of one run before it starts anew: well below the server's 10,000. */
 const MAX_SIGNALS_PER_RUN = 2_000;
 
@@ -42,19 +41,16 @@ export async function target(input: TargetInput): Promise<void> {
     signals++;
     state.receive(command);
   });
-  setHandler(describeTargetQuery, () => ({
-    breaker: state.data.breaker,
-    holders: Object.keys(state.data.holders),
-    ledger: state.data.ledger,
-  }));
+  setHandler(describeTargetQuery, () => state.view);
+  registerFreeze(state);
 
   let draining = false;
   const wantsRestart = () => workflowInfo().continueAsNewSuggested || signals >= MAX_SIGNALS_PER_RUN;
   const lanes = [runLane(state, 'traffic', () => draining), runLane(state, 'deployment', () => draining)];
-  const watchers = [watchProjection(state, () => draining), watchOverride(state, () => draining)];
+  const watching = watchTarget(state, () => draining);
   await condition(() => state.finished || (wantsRestart() && state.idle));
   draining = true;
-  await Promise.all([...lanes, ...watchers]);
+  await Promise.all([...lanes, watching]);
   await condition(allHandlersFinished);
   // A command that arrived while the lanes ended is in the queue: it goes on in the next run.
   if (!state.finished) await continueAsNew<typeof target>({ target: input.target, data: state.data });
@@ -62,10 +58,11 @@ export async function target(input: TargetInput): Promise<void> {
 
 async function runLane(state: TargetState, lane: Lane, draining: () => boolean): Promise<void> {
   for (;;) {
-    await condition(() => state.next(lane) !== undefined || draining());
+    // Watches take the traffic lane for what they write.
+    await condition(() => (state.next(lane) !== undefined && !state.running[lane]) || draining());
     if (draining()) return;
     const command = state.next(lane);
-    if (!command) continue;
+    if (!command || state.running[lane]) continue;
     const known = state.replyTo(command);
     // Only a rollback is worth stopping half-way: everything else is one write.
     const scope = new CancellationScope();
@@ -78,6 +75,45 @@ async function runLane(state: TargetState, lane: Lane, draining: () => boolean):
     delete state.running[lane];
     await tell(command, reply);
   }
+}
+
+/** People stop everything but containment, for a time. */
+function registerFreeze(state: TargetState): void {
+  const { data } = state;
+  setHandler(
+    freezeUpdate,
+    async ({ actor, reason, forMs }) => {
+      data.frozen = { person: actor.person, reason, untilMs: Date.now() + forMs };
+      const until = new Date(data.frozen.untilMs).toISOString();
+      await news(state, `${actor.person} froze the target until ${until}: only containment goes on`, false);
+      return { message: `Frozen until ${until}: nothing but containment changes it` };
+    },
+    {
+      validator: ({ reason, forMs }) => {
+        if (reason.trim() === '') throw refused('a reason is needed');
+        if (!(forMs > 0)) throw refused('a freeze needs an end');
+      },
+    },
+  );
+  setHandler(
+    unfreezeUpdate,
+    async ({ actor }) => {
+      const { frozen } = data;
+      data.frozen = undefined;
+      if (frozen === undefined) return { message: 'It was not frozen' };
+      await news(state, `${actor.person} unfroze the target`, false);
+      return { message: 'Unfrozen' };
+    },
+    {
+      validator: ({ reason }) => {
+        if (reason.trim() === '') throw refused('a reason is needed');
+      },
+    },
+  );
+}
+
+function refused(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, 'Refused');
 }
 
 async function executeToReply(state: TargetState, command: TargetCommand): Promise<TargetReply> {
@@ -99,84 +135,5 @@ async function tell(command: TargetCommand, reply: TargetReply): Promise<void> {
       commandId: command.id,
       problem: readFailure(error).message,
     });
-  }
-}
-
-/**
- * While traffic is diverted, what gateways read is compared with what it should be, and written again.
- */
-async function watchProjection(state: TargetState, draining: () => boolean): Promise<void> {
-  for (;;) {
-    await condition(() => state.data.breaker.state !== 'closed' || draining());
-    if (draining()) return;
-    await condition(() => state.data.breaker.state === 'closed' || draining(), WATCH_PROJECTION_EVERY_MS);
-    if (draining()) return;
-    if (
-      state.data.breaker.state === 'closed' ||
-      state.running.traffic !== undefined ||
-      state.data.reverted >= MAX_REVERTED
-    )
-      continue;
-    await repairProjection(state);
-  }
-}
-
-/** An override's end is told and pages; traffic stays as it is, since no expiry may send it anywhere. */
-async function watchOverride(state: TargetState, draining: () => boolean): Promise<void> {
-  for (;;) {
-    await condition(() => state.data.override !== undefined || draining());
-    if (draining()) return;
-    const { override } = state.data;
-    if (!override) continue;
-    const changed = () => state.data.override !== override || draining();
-    if (await condition(changed, Math.max(1, override.untilMs - Date.now()))) continue;
-    state.data.override = undefined;
-    await news(
-      state,
-      `The override of the breaker (${override.force}, by ${override.person}) has ended; traffic stays as it is`,
-      true,
-    );
-  }
-}
-
-async function repairProjection(state: TargetState): Promise<void> {
-  const { data } = state;
-  try {
-    const seen = await clusterActivities(data.target.cluster).readBreaker({ target: data.target });
-    const same =
-      seen.commandId === data.projectedBy &&
-      seen.breaker?.state === data.breaker.state &&
-      seen.breaker.share === data.breaker.share;
-    if (same || state.running.traffic !== undefined) return;
-    data.reverted++;
-    const givesUp = data.reverted >= MAX_REVERTED;
-    data.projectedBy = `${data.projectedBy.replace(/~\d+$/, '')}~${data.reverted}`;
-    await clusterMutations(data.target.cluster).projectBreaker({
-      target: data.target,
-      breaker: data.breaker,
-      commandId: data.projectedBy,
-    });
-    await news(
-      state,
-      `Something else changed the breaker's ConfigMap; it was written again${givesUp ? ' for the last time' : ''}`,
-      givesUp,
-    );
-  } catch (error) {
-    log.warn('the breaker could not be compared', { problem: readFailure(error).message });
-  }
-}
-
-async function news(state: TargetState, text: string, needsHuman: boolean): Promise<void> {
-  for (const holder of Object.values(state.data.holders)) {
-    if (holder.replyTo === undefined) continue;
-    try {
-      await getExternalWorkflowHandle(holder.replyTo).signal(targetNewsSignal, {
-        text,
-        needsHuman,
-        breaker: state.data.breaker,
-      });
-    } catch {
-      log.warn('a holder of the target is gone');
-    }
   }
 }

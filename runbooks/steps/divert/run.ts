@@ -25,6 +25,14 @@ export const run: StepRunner = {
       kind: 'divert',
       fallback: input.to === 'block' ? undefined : input.to,
       reason: reasonOf(context),
+      fallbackHarm: {
+        limits: {
+          harmRate: input.fallbackHarmRateBelow,
+          errorRate: input.fallbackErrorRateBelow,
+          minExposure: input.fallbackMinExposure,
+        },
+        metrics: context.runbook.metrics,
+      },
     });
     if (result.kind !== 'breaker')
       throw new StepFailure('InvalidInput', `the target answered ${result.kind} to a diversion`);

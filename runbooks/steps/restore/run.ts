@@ -1,16 +1,79 @@
-import { StepFailure, type StepRunner } from '../context.ts';
+import { CancellationScope, sleep } from '@temporalio/workflow';
+import type { TargetResult } from '../../../domain/target-command.ts';
+import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
+import type { RestoreInput } from './definition.ts';
 
-/** Closes the breaker. The target refuses while the revision that runs is not verified. */
+/** Missing pods, and other incidents that hold the target, are looked at again this often. */
+const TRY_AGAIN_EVERY_MS = 15_000;
+/** What the target served lately: the guide's window. */
+const HARM_WINDOW_MS = 5 * 60_000;
+
+type BreakerResult = Extract<TargetResult, { kind: 'breaker' }>;
+
+const percent = (share: number): string => `${Math.round(share * 100)}%`;
+
+/** Closes the breaker in steps. The target refuses while the revision that runs is not verified. */
 export const run: StepRunner = {
   async run(context) {
-    const result = await context.command({ kind: 'restore' });
-    if (result.kind !== 'breaker')
-      throw new StepFailure('InvalidInput', `the target answered ${result.kind} to a restore`);
+    const input = context.step.with as RestoreInput;
+    for (const share of input.steps) {
+      const result = await giveBack(context, share);
+      if (result.breaker.state === 'closed') return closed(context, result);
+      context.record('breaker', `${percent(share)} of the traffic is back on the target`);
+      await sleep(input.everyMs);
+      await refuseHarm(context, input, result.breaker.fallback);
+    }
+    const result = await giveBack(context, 1);
     if (result.breaker.state !== 'closed') {
       throw new StepFailure('Conflict', result.note ?? `the breaker is still ${result.breaker.state}`);
     }
-    context.record('breaker', result.note ?? 'All traffic is back on the target; the breaker is closed');
-    context.reach('restored');
-    return { breaker: result.breaker.state };
+    return closed(context, result);
   },
 };
+
+function closed(context: StepContext, result: BreakerResult): Record<string, unknown> {
+  context.record('breaker', result.note ?? 'All traffic is back on the target; the breaker is closed');
+  context.reach('restored');
+  return { breaker: result.breaker.state };
+}
+
+/** Asks until the pods are ready and no other incident holds the target; the step's timeout ends it. */
+async function giveBack(context: StepContext, share: number): Promise<BreakerResult> {
+  let told = '';
+  for (;;) {
+    let waitsFor: string;
+    try {
+      const result = await context.command({ kind: 'restore', share });
+      if (result.kind !== 'breaker')
+        throw new StepFailure('InvalidInput', `the target answered ${result.kind} to a restore`);
+      if (result.heldBy === undefined) return result;
+      waitsFor = result.note ?? `held by ${result.heldBy.join(', ')}`;
+    } catch (error) {
+      if (!(error instanceof StepFailure) || error.type !== 'Conflict') throw error;
+      waitsFor = error.message;
+    }
+    if (waitsFor !== told) context.record('breaker', `Restoring waits: ${waitsFor}`);
+    told = waitsFor;
+    await sleep(TRY_AGAIN_EVERY_MS);
+  }
+}
+
+/** More traffic can bring back what a share did not show. */
+async function refuseHarm(
+  context: StepContext,
+  { harmRateBelow, minExposure }: RestoreInput,
+  fallback: string | undefined,
+): Promise<void> {
+  const look = await context.cluster.judgeHarm({
+    target: context.target(),
+    metrics: context.runbook.metrics,
+    windowMs: HARM_WINDOW_MS,
+    limits: { harmRate: harmRateBelow, minExposure },
+  });
+  if (look.verdict !== 'exceeded') return;
+  const seen = look.reasons.join('; ');
+  const reason = `incident ${context.incidentId}: harm came back with the traffic`;
+  await CancellationScope.nonCancellable(() => context.command({ kind: 'divert', fallback, reason }));
+  context.record('breaker', 'Harm came back with the traffic; all of it is diverted again');
+  throw new StepFailure('PreconditionFailed', `Harm came back with the traffic (${seen})`, 'not-recovered');
+}

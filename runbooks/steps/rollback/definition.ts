@@ -31,7 +31,9 @@ export const rollbackInput = z
     harmRateBelow: rate.default(0.01).describe('Harm rate that it must have stayed below then.'),
     rolloutTimeout: duration
       .optional()
-      .describe('Default: progressDeadlineSeconds of the Deployment plus 60s.'),
+      .describe(
+        'Default: progressDeadlineSeconds of the workload (600s for a StatefulSet, which has none) without progress, plus 60s.',
+      ),
   })
   .transform(({ servedFor, rolloutTimeout, ...rest }) => ({
     ...rest,

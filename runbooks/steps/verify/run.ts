@@ -3,6 +3,9 @@ import type { VerificationSummary } from '../../../domain/incident.ts';
 import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
 import type { VerifyInput } from './definition.ts';
 
+/** Around the verification itself: whatever becomes of it, the share is taken away by then. */
+const SHARE_MARGIN_MS = 5 * 60_000;
+
 /** Takes the share away again: the revision is not proved, whatever the reason. Runs even when the step was cancelled. */
 async function reopen(context: StepContext, fallback: string | undefined, reason: string): Promise<void> {
   await CancellationScope.nonCancellable(() => context.command({ kind: 'divert', fallback, reason }));
@@ -34,7 +37,7 @@ export const run: StepRunner = {
     let proved = false;
     try {
       if (diverted) {
-        await context.command({ kind: 'half-open', share });
+        await context.command({ kind: 'half-open', share, forMs: input.timeoutMs + SHARE_MARGIN_MS });
         context.record(
           'breaker',
           `Half-open: ${(share * 100).toFixed(0)}% of traffic goes to the rolled-back revision`,

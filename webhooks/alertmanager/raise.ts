@@ -1,0 +1,69 @@
+import type { SignalingActivities } from '../../activities/contract.ts';
+import type { CompiledRunbook } from '../../domain/runbook.ts';
+import type { IncidentGateway } from '../gateway/types.ts';
+import { deliver } from './deliver.ts';
+import { type RouteAlert, sha256Hex } from './group.ts';
+import { type AllowedTargets, createRouteAlert, routeTo } from './route-alert.ts';
+
+/** Alertmanager's fingerprints have 64 bits; ours are told apart from them by their own label set. */
+const FINGERPRINT_LENGTH = 16;
+const ZERO_TIME = '0001-01-01T00:00:00Z';
+
+export interface RaiseAlertDeps {
+  gateway: IncidentGateway;
+  runbooks: () => readonly CompiledRunbook[];
+  clusters: AllowedTargets;
+  now?: () => number;
+}
+
+/**
+ * Opens (or tells) an incident of something that was noticed without Alertmanager, on the way that its alerts take. Told
+ * again with the same key, it is the same alert. With `runbook`, that one answers where it is loaded; else whichever matches.
+ * @throws GatewayError where Temporal did not take it.
+ */
+export function createRaiseAlert(deps: RaiseAlertDeps): SignalingActivities['raiseAlert'] {
+  return async ({ target, alertname, summary, key, labels, runbook }) => {
+    const nowMs = (deps.now ?? Date.now)();
+    const all = {
+      rmf_function: 'MANAGE',
+      cluster: target.cluster,
+      namespace: target.namespace,
+      [target.kind.toLowerCase()]: target.name,
+      ...labels,
+      alertname,
+    };
+    const loaded = deps.runbooks();
+    const named = loaded.find(({ name }) => name === runbook);
+    const routeAlert: RouteAlert =
+      named === undefined
+        ? createRouteAlert(loaded, deps.clusters)
+        : (matched) => routeTo(named, matched, deps.clusters);
+    const { incidents } = await deliver(
+      {
+        version: '4',
+        groupKey: `firebreak:${key}`,
+        truncatedAlerts: 0,
+        status: 'firing',
+        receiver: 'firebreak',
+        groupLabels: {},
+        commonLabels: all,
+        commonAnnotations: {},
+        externalURL: '',
+        alerts: [
+          {
+            status: 'firing',
+            labels: all,
+            annotations: { summary },
+            startsAt: new Date(nowMs).toISOString(),
+            endsAt: ZERO_TIME,
+            generatorURL: '',
+            fingerprint: sha256Hex(`${key}\n${alertname}`).slice(0, FINGERPRINT_LENGTH),
+          },
+        ],
+      },
+      nowMs,
+      { gateway: deps.gateway, routeAlert },
+    );
+    return { incidents: incidents.map(({ workflowId }) => workflowId) };
+  };
+}

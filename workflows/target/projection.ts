@@ -1,0 +1,140 @@
+/** The breaker and what gateways read of it: decided here, written there, compared ever after. */
+import { CancellationScope, condition, getExternalWorkflowHandle, log } from '@temporalio/workflow';
+import type { TrafficActivities } from '../../activities/contract.ts';
+import type { Breaker } from '../../domain/breaker.ts';
+import type { BreakerDecision } from '../../domain/breaker-machine.ts';
+import type { FailureType } from '../../domain/failure.ts';
+import { targetKey } from '../../domain/target.ts';
+import { clusterMutations, signaling } from '../activities.ts';
+import { readFailure } from '../failure.ts';
+import { targetNewsSignal } from '../messages.ts';
+import type { TargetState } from './state.ts';
+
+/** Reverted this often, it is no longer fought: a human is called, and the breaker says what it should be. */
+export const MAX_REVERTED = 3;
+
+/** How a write fails that was refused as a whole. */
+const NOTHING_WRITTEN: ReadonlySet<FailureType> = new Set(['Refused', 'Unauthorized', 'NotFound']);
+
+type Decided = Extract<BreakerDecision, { ok: true }>;
+
+/** Whether the target gets more of its traffic than before: only that needs to be certain before it counts. */
+function towardsTarget(before: Breaker, after: Breaker): boolean {
+  return after.share > before.share;
+}
+
+/**
+ * Takes a decision over and writes the breaker. Away from the target it counts as soon as it is decided, and is written
+ * again until gateways have it; towards the target it counts when it is written.
+ */
+export async function carryOut(state: TargetState, decided: Decided, commandId: string): Promise<void> {
+  const { data } = state;
+  const { target } = data;
+  const { breaker } = decided.control;
+  const before = { control: data.control, projectedBy: data.projectedBy };
+  const towards = towardsTarget(state.breaker, breaker);
+  const take = () => {
+    data.control = decided.control;
+    data.projectedBy = commandId;
+  };
+  if (!towards) take();
+  try {
+    const written = await clusterMutations(target.cluster).projectBreaker({ target, breaker, commandId });
+    data.projectionProblems = written.problems;
+    data.projectedAtMs = Date.now();
+  } catch (error) {
+    // Refused before anything was written (mode observe, missing rights): then nothing was diverted either.
+    if (NOTHING_WRITTEN.has(readFailure(error).type)) Object.assign(data, before);
+    throw error;
+  }
+  if (towards) take();
+}
+
+/** Runs work in the traffic lane, when it is free. @returns whether it ran; not when `over` came first. */
+export async function inTrafficLane(
+  state: TargetState,
+  name: string,
+  over: () => boolean,
+  work: () => Promise<void>,
+): Promise<boolean> {
+  while (state.running.traffic !== undefined) {
+    await condition(() => state.running.traffic === undefined || over());
+    if (over()) return false;
+  }
+  state.running.traffic = { id: name };
+  try {
+    await work();
+    return true;
+  } finally {
+    delete state.running.traffic;
+  }
+}
+
+/** A half-open breaker is written again this often: gateways drop one that is not renewed (HALF_OPEN_LEASE_MS). */
+const RENEW_EVERY_MS = 60_000;
+
+/** What gateways read, compared with what they should, and written again; a half-open breaker is renewed by the same. */
+export async function keepProjection(
+  state: TargetState,
+  seen: Awaited<ReturnType<TrafficActivities['readBreaker']>>,
+): Promise<void> {
+  const { data } = state;
+  const { breaker } = state;
+  const drift = [...seen.drift];
+  const foreign =
+    seen.commandId !== data.projectedBy ||
+    seen.breaker?.state !== breaker.state ||
+    seen.breaker.share !== breaker.share;
+  if (foreign) drift.unshift("the breaker's ConfigMap");
+  if (drift.length === 0) {
+    const due = breaker.state === 'half-open' && Date.now() - data.projectedAtMs >= RENEW_EVERY_MS;
+    if (due || data.projectionProblems.length > 0) await write(state, data.projectedBy);
+    return;
+  }
+  if (data.reverted >= MAX_REVERTED) return;
+  data.reverted++;
+  const givesUp = data.reverted >= MAX_REVERTED;
+  data.projectedBy = `${data.projectedBy.replace(/~\d+$/, '')}~${data.reverted}`;
+  await write(state, data.projectedBy);
+  const what = drift.join(', ');
+  await news(
+    state,
+    `Something else changed ${what}; it was written again${givesUp ? ' for the last time' : ''}`,
+    givesUp,
+  );
+}
+
+async function write(state: TargetState, commandId: string): Promise<void> {
+  const { target } = state.data;
+  const { breaker } = state;
+  const { problems } = await clusterMutations(target.cluster).projectBreaker({ target, breaker, commandId });
+  state.data.projectionProblems = problems;
+  state.data.projectedAtMs = Date.now();
+}
+
+/** Tells the incidents that hold the target what nobody commanded. */
+export async function news(state: TargetState, text: string, needsHuman: boolean): Promise<void> {
+  for (const holder of Object.values(state.data.control.holders)) {
+    const { replyTo } = holder;
+    if (replyTo === undefined) continue;
+    try {
+      await CancellationScope.nonCancellable(() =>
+        getExternalWorkflowHandle(replyTo).signal(targetNewsSignal, {
+          text,
+          needsHuman,
+          breaker: state.breaker,
+        }),
+      );
+    } catch (error) {
+      log.warn('a holder of the target is gone', { problem: readFailure(error).message });
+    }
+  }
+}
+
+/** Tells of what the actor did by itself, on the way that every alert takes. */
+export async function raise(state: TargetState, alertname: string, summary: string): Promise<void> {
+  const { target } = state.data;
+  const key = `${targetKey(target)}-${state.breaker.sinceMs}`;
+  const runbook = state.data.watch?.runbook;
+  await signaling.raiseAlert({ target, alertname, summary, key, runbook });
+}

@@ -1,0 +1,169 @@
+/** What the traffic lane does for each command: the breaker's machine decides, gateways are told. */
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { Target } from '../../domain/target.ts';
+import type { TargetAction, TargetCommand, TargetResult } from '../../domain/target-command.ts';
+import { clusterActivities } from '../activities.ts';
+import { carryOut } from './projection.ts';
+import { CommandRefused, type TargetState } from './state.ts';
+
+type ActionOf<K extends TargetAction['kind']> = Extract<TargetAction, { kind: K }>;
+
+/** The fallback is looked at for no longer than this: harm goes on meanwhile. */
+const CHECK_FALLBACK_WITHIN_MS = 5_000;
+/** How far back the fallback's own harm is looked at before anything is sent there: the guide's window. */
+const FALLBACK_WINDOW_MS = 5 * 60_000;
+
+export async function divert(
+  state: TargetState,
+  command: TargetCommand,
+  action: ActionOf<'divert'>,
+): Promise<TargetResult> {
+  const { data } = state;
+  const { incidentId, replyTo } = command;
+  const notes: string[] = [];
+  let { fallback } = action;
+  // Refused or not, before anybody waits for the fallback to be looked at.
+  state.decide({ kind: 'divert', incidentId, replyTo, fallback, reason: action.reason });
+  if (fallback !== undefined) {
+    const problems = await problemsOf(command.target, fallback, action.fallbackHarm);
+    if (problems.length > 0) {
+      notes.push(`Traffic is blocked instead of diverted to ${fallback}: ${problems.join('; ')}`);
+      fallback = undefined;
+    }
+  }
+  const wasClosed = state.breaker.state === 'closed';
+  const decided = state.decide({ kind: 'divert', incidentId, replyTo, fallback, reason: action.reason });
+  data.reverted = 0;
+  data.fallbackAway = 0;
+  data.fallbackHarm = action.fallbackHarm;
+  // Written even where it should be open already: what gateways read may have been changed by somebody else.
+  await carryOut(state, decided, command.id);
+  if (wasClosed) data.capacityBefore = await readyReplicas(command.target);
+  notes.push(...data.projectionProblems);
+  return {
+    kind: 'breaker',
+    breaker: state.breaker,
+    changed: decided.changed,
+    note: notes.join('. ') || undefined,
+  };
+}
+
+/** Why traffic must not be sent to a fallback. What cannot be found out in time is no reason: harm goes on meanwhile. */
+async function problemsOf(
+  target: Target,
+  fallback: string,
+  harm: ActionOf<'divert'>['fallbackHarm'],
+): Promise<string[]> {
+  const cluster = clusterActivities(target.cluster, 2);
+  const within = async (work: () => Promise<string[]>): Promise<string[]> => {
+    try {
+      return await CancellationScope.withTimeout(CHECK_FALLBACK_WITHIN_MS, work);
+    } catch (error) {
+      if (isCancellation(error) && CancellationScope.current().consideredCancelled) throw error;
+      return [];
+    }
+  };
+  const [serving, harmful] = await Promise.all([
+    within(async () => (await cluster.checkFallback({ target, fallback })).problems),
+    within(async () => {
+      if (harm === undefined) return [];
+      const { limits, metrics } = harm;
+      const its: Target = { ...target, kind: 'Deployment', name: fallback };
+      const look = await cluster.judgeHarm({ target: its, metrics, windowMs: FALLBACK_WINDOW_MS, limits });
+      return look.verdict === 'exceeded' ? look.reasons : [];
+    }),
+  ]);
+  return [...serving, ...harmful];
+}
+
+async function readyReplicas(target: Target): Promise<number | undefined> {
+  try {
+    return (await clusterActivities(target.cluster, 2).readTarget({ target })).readyReplicas;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Template hash of what runs now. */
+export async function runningTemplate(target: Target, maxAttempts?: number): Promise<string> {
+  const snapshot = await clusterActivities(target.cluster, maxAttempts).takeSnapshot({ target });
+  return snapshot.templateHash;
+}
+
+function refuseFrozen(state: TargetState): void {
+  const frozen = state.frozenUntil(Date.now());
+  if (frozen !== undefined) throw new CommandRefused('Refused', `the target is ${frozen}: unfreeze it first`);
+}
+
+export async function halfOpen(
+  state: TargetState,
+  command: TargetCommand,
+  { share, forMs }: ActionOf<'half-open'>,
+): Promise<TargetResult> {
+  const { incidentId, target } = command;
+  refuseFrozen(state);
+  const templateHash = await runningTemplate(target);
+  const running = state.runningRevision(templateHash);
+  const decided = state.decide({ kind: 'half-open', incidentId, share, forMs, running });
+  if (decided.changed) await carryOut(state, decided, command.id);
+  return { kind: 'breaker', breaker: state.breaker, changed: decided.changed };
+}
+
+export async function restore(
+  state: TargetState,
+  command: TargetCommand,
+  { share }: ActionOf<'restore'>,
+): Promise<TargetResult> {
+  const { data } = state;
+  const { incidentId, target } = command;
+  if (state.breaker.state === 'closed') {
+    data.control = state.decide({ kind: 'release', incidentId }).control;
+    return { kind: 'breaker', breaker: state.breaker, changed: false, note: 'Nothing was diverted' };
+  }
+  refuseFrozen(state);
+  const running = state.runningRevision(await runningTemplate(target));
+  const decided = state.decide({ kind: 'restore', incidentId, share, running });
+  if (!decided.changed) {
+    data.control = decided.control;
+    const { heldBy } = decided;
+    const note = heldBy && `The breaker stays ${state.breaker.state}: held by ${heldBy.join(', ')} as well`;
+    return { kind: 'breaker', breaker: state.breaker, changed: false, note, heldBy };
+  }
+  await needCapacity(state, target, share);
+  await carryOut(state, decided, command.id);
+  if (decided.control.breaker.state === 'closed') {
+    data.reverted = 0;
+    data.capacityBefore = undefined;
+    data.fallbackHarm = undefined;
+  }
+  return { kind: 'breaker', breaker: state.breaker, changed: true };
+}
+
+/**
+ * The pods that a share of the traffic needs must be ready first. An autoscaler may have taken pods away while there was
+ * no traffic: what was ready before the diversion is the measure.
+ */
+async function needCapacity(state: TargetState, target: Target, share: number): Promise<void> {
+  const facts = await clusterActivities(target.cluster).readTarget({ target });
+  const { readyReplicas: ready } = facts;
+  if (ready === undefined) return;
+  const whole = state.data.capacityBefore ?? facts.replicas ?? 1;
+  const needed = Math.max(1, Math.ceil(whole * share));
+  if (ready >= needed) return;
+  throw new CommandRefused(
+    'Conflict',
+    `${ready} of the ${needed} pods that ${Math.round(share * 100)}% of the traffic needs are ready`,
+  );
+}
+
+export async function override(
+  state: TargetState,
+  command: TargetCommand,
+  { force, person, reason, forMs }: ActionOf<'override'>,
+): Promise<TargetResult> {
+  const decided = state.decide({ kind: 'override', force, person, reason, forMs });
+  if (decided.changed) await carryOut(state, decided, command.id);
+  else state.data.control = decided.control;
+  const note = force === 'none' ? 'The override ended; the breaker stays as it is' : undefined;
+  return { kind: 'breaker', breaker: state.breaker, changed: decided.changed, note };
+}

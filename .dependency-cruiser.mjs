@@ -39,6 +39,13 @@ export default {
       to: { path: '^(workflows|worker|webhooks|cli|demo)/' },
     },
     {
+      name: 'clients-are-one-file',
+      comment: 'clients/ is copied into other people`s programs: Node itself and nothing else',
+      severity: 'error',
+      from: { path: '^clients/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypesNot: ['core'] },
+    },
+    {
       name: 'nobody-imports-the-demo',
       severity: 'error',
       from: { path: '^(domain|runbooks|workflows|activities|worker|webhooks)/', pathNot: '\\.test\\.ts$' },

@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            '{domain,runbooks,simulation,workflows,activities,worker,webhooks,cli,demo,scripts}/**/*.test.ts',
+            '{bench,clients,domain,runbooks,simulation,workflows,activities,worker,webhooks,cli,demo,scripts}/**/*.test.ts',
             'test/properties/**/*.test.ts',
           ],
           testTimeout: 20_000,

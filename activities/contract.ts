@@ -440,6 +440,8 @@ export interface SignalingActivities {
     alertname: string;
     summary: string;
     key: string;
+    /** `resolved` ends what was told with the same key; absent: firing. */
+    status?: 'firing' | 'resolved';
     labels?: Record<string, string>;
     runbook?: string;
   }): Promise<{ incidents: string[] }>;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import { createTestEdge, openTestRecords, RECORDS_START_MS, TOKENS } from '../we
 import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../webhooks/test-support/incident.ts';
 import type { RecordingGateway } from '../webhooks/test-support/recording-gateway.ts';
 import { readEnv } from './env.ts';
+import { EXIT } from './exit-codes.ts';
 import { run } from './run.ts';
 
 let app: FastifyInstance;
@@ -85,6 +86,80 @@ describe('incident show', () => {
       env: { FORCE_COLOR: '1', NO_COLOR: '1' },
     });
     expect(forbidden.out).not.toContain('\u001b[');
+  });
+});
+
+describe('the verdict and the harm rate', () => {
+  const measured = () =>
+    viewOf({
+      harmHistory: {
+        stepMs: 60_000,
+        startMs: Date.UTC(2026, 2, 1, 9, 58),
+        harmful: [0, 8, 0],
+        classified: [100, 100, 0],
+      },
+      verification: {
+        outcome: 'insufficient-evidence',
+        harmful: 0,
+        classified: 120,
+        threshold: 0.01,
+        confidence: 0.99,
+        interval: [0, 0.07],
+        designEffect: 2,
+        seconds: 1_800,
+        share: 0.1,
+        unmet: ['coverage', '\u001b[2Jgone'],
+      },
+    });
+  beforeEach(() => gateway.views.set(measured().workflowId, measured()));
+
+  it('are shown in words: numbers, what is missing and what to do about it, on lines that fit', async () => {
+    const { out } = await incident('show', '3f9a');
+    for (const text of [
+      'insufficient-evidence: neither recovery nor harm is proved',
+      'Counted           0 harmful of 120 classified outputs (0%)',
+      'Threshold         1%',
+      '! coverage',
+      'to do: look at the classifier',
+      '! [2Jgone',
+      'highest 8% at 09:59:00 (8 of 100)',
+    ]) {
+      expect(out).toContain(text);
+    }
+    const verdict = out.slice(out.indexOf('Verification\n'), out.indexOf('Waits for\n'));
+    expect(Math.max(...verdict.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+  });
+
+  it.each([
+    [{ LANG: 'en_GB.UTF-8' }, '▁█·'],
+    [{ LANG: 'C' }, '_# '],
+    [{ LANG: 'en_GB.UTF-8', LC_ALL: 'C' }, '_# '],
+    [{ LANG: 'en_GB.UTF-8', NO_COLOR: '1' }, '_# '],
+    [{ LANG: 'en_GB.UTF-8', TERM: 'dumb' }, '_# '],
+  ])('are a line that the terminal can show: %j', async (env, line) => {
+    const { out } = await firebreak(['incident', 'show', '3f9a'], { env });
+    expect(out).toContain(`Harm rate\n  ${line}\n`);
+  });
+
+  it('are written as SVG to a file, to standard output, or as numbers', async () => {
+    const file = join(folder, 'harm.svg');
+    const written = await incident('plot', '3f9a', '--output', file);
+    expect(written).toMatchObject({ code: 0, out: '', err: `Written to ${file}\n` });
+    const svg = await readFile(file, 'utf8');
+    expect(svg).toMatch(/^<svg /);
+    expect((await incident('plot', '3f9a')).out).toBe(`${svg}\n`);
+    const json = JSON.parse((await incident('plot', '3f9a', '--json')).out);
+    expect(json).toEqual({ incidentId: INCIDENT_ID, harmHistory: measured().harmHistory });
+  });
+
+  it('are told to be missing, or not to be writable, with what to do', async () => {
+    const unwritable = await incident('plot', '3f9a', '--output', join(folder, 'no', 'such', 'folder.svg'));
+    expect(unwritable.code).toBe(2);
+    expect(unwritable.err).toContain('(ENOENT)');
+    gateway.views.set(viewOf().workflowId, viewOf());
+    const missing = await incident('plot', '3f9a');
+    expect(missing.code).toBe(EXIT.notFound);
+    expect(missing.err).toContain('There is no plot of this incident yet.');
   });
 });
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addEmergencyCommands } from './commands/emergency.ts';
 import { addFreezeCommands } from './commands/freeze.ts';
 import { addIncidentCommands } from './commands/incident.ts';
 import { addReportCommands } from './commands/report.ts';
@@ -7,7 +8,7 @@ import { addRollbackCommands } from './commands/rollback.ts';
 import { addRunbookCommands } from './commands/runbook.ts';
 import { addServerCommands } from './commands/server.ts';
 import { CliError, EXIT, EXIT_HELP } from './exit-codes.ts';
-import { createOutput, type Io } from './output.ts';
+import { createOutput, type Io, plainLines } from './output.ts';
 
 const EXAMPLES = `
 Examples:
@@ -28,7 +29,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     .showHelpAfterError('(add --help for what there is)')
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
-      writeErr: (text) => void io.stderr.write(text),
+      // It repeats what was typed, which a script may have taken from anywhere.
+      writeErr: (text) => void io.stderr.write(plainLines(text).join('\n')),
       getOutHasColors: () => io.env.colorOn(io.stdout),
       getErrHasColors: () => io.env.colorOn(io.stderr),
     })
@@ -39,6 +41,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   addIncidentCommands(program, { io, output });
   addRollbackCommands(program, { io, output });
   addFreezeCommands(program, { io, output });
+  addEmergencyCommands(program, { io, output });
   addReportCommands(program, { io, output });
 
   try {

@@ -171,6 +171,27 @@ describe('renderPostmortem', () => {
     }
   });
 
+  it('shows the harm rate over time, and links the plot where the server has an address', () => {
+    const harmHistory = { stepMs: 60_000, startMs: T0, harmful: [8, 0, 0], classified: [100, 0, 100] };
+    const shownWith = (publicUrl?: string) =>
+      renderPostmortem(rolledBack({ harmHistory }), { draft: false, atMs: AT, publicUrl });
+    expect(shownWith()).toContain('`█·▁`');
+    expect(shownWith()).toContain('`firebreak incident plot inc-3f9a1c2b7d01-0a1b2c3d --output harm.svg`');
+    expect(shownWith('https://firebreak.example')).toContain(
+      '[The plot](https://firebreak.example/api/v1/incidents/inc-3f9a1c2b7d01-0a1b2c3d/harm.svg)',
+    );
+    expect(markdown).not.toContain('The plot');
+  });
+
+  it('names what was missing for a proof, and what to do about it', () => {
+    const unproved = { ...verification(), outcome: 'insufficient-evidence' as const, unmet: ['coverage'] };
+    const evidence = shown(section(render(rolledBack({ verification: unproved })), 'Evidence'));
+    expect(evidence).toMatch(
+      /\| coverage \| too many requests were not classified.* \| look at the classifier/,
+    );
+    expect(evidence).toContain('Next: mend what is missing');
+  });
+
   it('says what the rollback did not restore, with the warnings of the plan', () => {
     const section_ = section(markdown, 'What a rollback did not restore');
     expect(section_).toContain('ConfigMaps and Secrets');

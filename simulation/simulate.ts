@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Alert, AlertsReceived } from '../domain/alert.ts';
 import type { IncidentView, TimelineEntry } from '../domain/incident.ts';
+import type { RollbackTo } from '../domain/rollback-plan.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
 import type { TargetResolution } from '../domain/target.ts';
+import { sayRollbackTo, withRollbackTo } from '../runbooks/declared.ts';
 import { correlationOf, resolveTarget } from '../runbooks/match.ts';
 import { incidentWorkflowId, targetWorkflowId } from '../workflows/ids.ts';
 import type { IncidentInput } from '../workflows/incident/state.ts';
@@ -76,10 +78,11 @@ class ScenarioRun {
 
   constructor({ scenario, runbook }: LoadedScenario) {
     this.#spec = scenario.spec;
-    this.#runbook = runbook;
+    const { declared } = scenario.spec;
+    this.#runbook = declared?.to === undefined ? runbook : withRollbackTo(runbook, declared.to);
     this.#startMs = Date.parse(scenario.spec.startsAt);
     this.#lastNewsMs = this.#startMs;
-    const labels = this.#spec.alerts[0]?.labels ?? {};
+    const labels = declared?.labels ?? this.#spec.alerts[0]?.labels ?? {};
     this.#correlation = correlationOf(runbook, labels);
     this.#target = resolveTarget(runbook, labels, [clusterOf(runbook, labels)]);
     this.#workflowId = incidentWorkflowId(runbook.name, this.#correlation, sha256);
@@ -143,10 +146,11 @@ class ScenarioRun {
 
   /** Everything that the scenario says will happen. */
   #script(simulation: Simulation): void {
-    const { alerts, people, world } = this.#spec;
+    const { alerts, declared, people, world } = this.#spec;
     const at = (timeMs: number, action: () => void | Promise<void>) => simulation.at(timeMs, action);
     const triggers = new Triggers(this.#startMs, at, this.#startMs + lastWrittenMs(this.#spec));
     this.#triggers = triggers;
+    if (declared) at(this.#startMs, () => this.#declare(declared));
     for (const alert of alerts) {
       triggers.when(alert, () => {
         const startsAt = new Date(simulation.nowMs).toISOString();
@@ -166,6 +170,31 @@ class ScenarioRun {
       at(this.#startMs + shipped.at, () => this.#world.ship(shipped, simulation.nowMs));
     for (const tampered of world.tampered)
       at(this.#startMs + tampered.at, () => this.#world.tamper(simulation.nowMs));
+  }
+
+  /** As the edge starts the incident that a person declares (webhooks/rollbacks/declare.ts). */
+  #declare({ person, reason, to }: NonNullable<ScenarioSpec['declared']>): void {
+    const step = this.#runbook.steps.find(({ uses }) => uses === 'rollback');
+    const wanted = to ?? (step?.with.to as RollbackTo);
+    const input: IncidentInput = {
+      runbook: this.#runbook,
+      correlation: this.#correlation,
+      target: this.#target,
+      mode: this.#spec.world.target.mode,
+      declared: {
+        person,
+        via: 'cli',
+        reason,
+        atMs: this.#now.nowMs,
+        dedupKey: sha256(`declared ${this.#workflowId}`),
+        asked: `Rollback to ${sayRollbackTo(wanted)}`,
+      },
+    };
+    this.#now.start({
+      workflowType: messages.INCIDENT_WORKFLOW,
+      workflowId: this.#workflowId,
+      args: [input],
+    });
   }
 
   #deliver(alert: ScenarioSpec['alerts'][number], status: Alert['status'], startsAt: string): void {

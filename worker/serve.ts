@@ -23,6 +23,7 @@ import { lazyClient, type TemporalTarget, temporalTarget } from './clients.ts';
 import { createDataConverter } from './codec/data-converter.ts';
 import { loadConfig, resolveSecret } from './config/load.ts';
 import type { FirebreakConfig } from './config/schema.ts';
+import { keepEmergencies } from './emergencies.ts';
 import { type Keys, loadOrCreateKeys } from './keys.ts';
 import { openRunbooks } from './runbooks.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
@@ -116,6 +117,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   if (roles.has('worker')) {
     const current = () => runbooks.current().runbooks;
     stops.push(keepWatches(config, { client, runbooks: current, raiseAlert, logger }));
+  }
+
+  if (roles.has('cluster')) {
+    const clusterNames = options.clusters ?? Object.keys(config.clusters);
+    stops.push(keepEmergencies(config, { clusterNames, raiseAlert, logger }));
   }
 
   let url: string | undefined;

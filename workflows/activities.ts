@@ -4,6 +4,7 @@ import type {
   ChatActivities,
   EndpointActivities,
   ExpressionActivities,
+  GitOpsActivities,
   KubernetesActivities,
   LookActivities,
   MeasurementActivities,
@@ -36,6 +37,7 @@ const FOREVER: ActivityOptions['retry'] = {
 };
 
 export type ClusterActivities = KubernetesActivities &
+  GitOpsActivities &
   MeasurementActivities &
   TrafficActivities &
   LookActivities;

@@ -39,6 +39,11 @@ export function pagingWorkflowId(id: string): string {
   return `paging-${id}`;
 }
 
+/** Watches what a closed incident was about. */
+export function aftercareWorkflowId(id: string): string {
+  return `aftercare-${id}`;
+}
+
 /** Queue of the worker that may act on a cluster. */
 export function clusterTaskQueue(cluster: string): string {
   return `firebreak-cluster-${cluster}`;

@@ -1,4 +1,5 @@
 /** Everything the workflow bundle registers; names are the functions' names (workflows/messages.ts). */
+export { aftercare } from './aftercare/workflow.ts';
 export { incident } from './incident/workflow.ts';
 export { paging } from './paging/workflow.ts';
 export { planning } from './planning/workflow.ts';

@@ -21,6 +21,7 @@ export const TARGET_WORKFLOW = 'target';
 export const PAGING_WORKFLOW = 'paging';
 export const ROLLBACK_WORKFLOW = 'rollback';
 export const VERIFICATION_WORKFLOW = 'verification';
+export const AFTERCARE_WORKFLOW = 'aftercare';
 export const PLANNING_WORKFLOW = 'planning';
 
 export const alertsReceivedSignal = defineSignal<[AlertsReceived]>('alertsReceived');

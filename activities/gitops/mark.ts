@@ -10,6 +10,9 @@ export const SUSPENDED_SYNC_ANNOTATION = 'firebreak.dev/suspended-sync';
 /** Workloads of one application whose rollbacks hold its sync at once; an annotation has room for many more. */
 export const MAX_HOLDERS = 50;
 
+/** More rollbacks than a day has, while nobody resumed anything. */
+const MAX_ALSO_BAD = 20;
+
 const short = z.string().max(512);
 
 const holder = z.object({
@@ -22,6 +25,8 @@ const holder = z.object({
   since: short,
   /** What Git had then: it renders the template below. Absent where the tool did not say. */
   badRevision: short.optional(),
+  /** Of earlier rollbacks of the workload while the object stayed suspended: newest first. */
+  alsoBad: z.array(short).max(MAX_ALSO_BAD).optional(),
   /** Hash of the template that was rolled back from. */
   bad: short,
   /** Hash of the template that was rolled back to. */
@@ -61,6 +66,13 @@ export function readMark({
 export function withHolder(before: Mark | undefined, was: string, added: Holder): Mark {
   const others = before?.holders.filter(({ target }) => target !== added.target) ?? [];
   return { was: before?.was ?? was, holders: [...others, added] };
+}
+
+/** Revisions of an earlier hold that stay bad when a new one takes its place. */
+export function alsoBadAfter(earlier: Holder | undefined, badRevision: string | undefined): string[] {
+  const all = [earlier?.badRevision, ...(earlier?.alsoBad ?? [])];
+  const kept = all.filter((revision) => revision !== undefined && revision !== badRevision);
+  return [...new Set(kept as string[])].slice(0, MAX_ALSO_BAD);
 }
 
 /** Without a target's holder; undefined when nobody is left. */

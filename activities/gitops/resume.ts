@@ -55,8 +55,8 @@ export async function planResume(
     const looked = await look(clients, { target, ledger, ref, workload });
     const shown = `${ref.kind} ${ref.namespace}/${ref.name}`;
     if (looked.object === undefined || looked.state.state !== 'suspended') continue;
-    const { gitRevision, badRevision } = looked.state;
-    const why = whyNotNamed(revision, gitRevision, badRevision);
+    const { gitRevision } = looked.state;
+    const why = whyNotNamed(revision, gitRevision, badRevisionsOf(looked.holder));
     if (why !== undefined || gitRevision === undefined) {
       reasons.push(`${shown}: ${why}`);
       continue;
@@ -152,7 +152,7 @@ function decide(
         `${ref.kind} ${ref.namespace}/${ref.name} is at ${state.gitRevision ?? 'no known revision'} now, and ${planned.gitRevision} was approved; a fresh plan is needed`,
       );
     }
-    const why = whyNotNamed(plan?.revision ?? '', state.gitRevision, state.badRevision);
+    const why = whyNotNamed(plan?.revision ?? '', state.gitRevision, badRevisionsOf(holder));
     if (why !== undefined) throw fail('Refused', `${ref.kind} ${ref.namespace}/${ref.name}: ${why}`);
   }
   if (planned === undefined && !state.shown) {
@@ -256,12 +256,13 @@ function evidenceOf(
     );
   }
   const compared = comparedBy(object, target);
+  const badRevisions = badRevisionsOf(holder);
   if (compared.blind !== undefined) return not(`Argo CD's comparison cannot tell: ${compared.blind}`);
   if (!(compared.atMs > Date.parse(holder.since))) {
     return not('Argo CD has not compared with Git since the sync was suspended');
   }
   if (compared.status === 'OutOfSync') {
-    const sameAsBad = holder.badRevision !== undefined && compared.revision === holder.badRevision;
+    const sameAsBad = compared.revision !== undefined && badRevisions.includes(compared.revision);
     return not(
       sameAsBad
         ? `Git is at ${compared.revision} still, which renders the template that was rolled back from`
@@ -279,7 +280,7 @@ function evidenceOf(
   }
   if (holder.badRevision === undefined)
     return not('which revision Git had when the sync was suspended is not known');
-  if (compared.revision === undefined || compared.revision === holder.badRevision) {
+  if (compared.revision === undefined || badRevisions.includes(compared.revision)) {
     return not(
       'Argo CD calls it in sync at the revision that was rolled back from: its comparison does not see templates',
     );
@@ -296,11 +297,16 @@ function evidenceOf(
   };
 }
 
+/** What Git had at the rollbacks for which the object is suspended. */
+function badRevisionsOf(holder: Holder | undefined): string[] {
+  return [holder?.badRevision, ...(holder?.alsoBad ?? [])].filter((it) => it !== undefined);
+}
+
 /** Why a person's revision is not one to resume at; undefined where it is. */
-function whyNotNamed(revision: string, git: string | undefined, bad: string | undefined): string | undefined {
+function whyNotNamed(revision: string, git: string | undefined, bad: readonly string[]): string | undefined {
   if (git === undefined)
     return 'which revision Git has cannot be told from the objects: resume it by hand with its own tool';
   if (!sameRevision(revision, git)) return `Git has ${git} there, not ${revision}`;
-  if (bad === undefined || !sameRevision(bad, git)) return undefined;
+  if (!bad.some((one) => sameRevision(one, git))) return undefined;
   return `Git has ${git} there still, which renders the template that was rolled back from: revert it in Git first`;
 }

@@ -7,7 +7,7 @@ import { type RawWorkload, readWorkload } from '../kubernetes/raw-objects.ts';
 import { templateHash } from '../kubernetes/template.ts';
 import { workloadTypeOf } from '../kubernetes/workloads/index.ts';
 import { writePointer } from './pointer.ts';
-import { releaseSync, suspendSync } from './suspend.ts';
+import { isHeld, releaseSync, suspendSync } from './suspend.ts';
 
 /**
  * Suspends what an approved plan suspends. The workload points at it first: then it can be found again, whatever ends this.
@@ -54,8 +54,12 @@ export async function withoutNeedlessSuspension(
       templateHash(workload.spec.template) === plan.from.templateHash &&
       // The same template shipped again has another number: it may have been rolled back from in between.
       type.revisionNumber(workload, revisions) === plan.from.revision;
-    if (!unchanged) return withNote(error, `what was suspended for incident ${incidentId} stays suspended`);
-    await releaseSync(clients, gitops, { target, plan: plan.hash });
+    const forWhom = { target, plan: plan.hash };
+    if (!unchanged) {
+      if (!(await isHeld(clients, gitops, forWhom))) return error;
+      return withNote(error, `what was suspended for incident ${incidentId} stays suspended`);
+    }
+    await releaseSync(clients, gitops, forWhom);
     await writePointer(clients, target, { remove: gitops.suspend });
     return error;
   } catch {

@@ -7,6 +7,7 @@ import type { ClusterClients } from '../kubernetes/cluster-clients.ts';
 import { comparedBy } from './argo-cd.ts';
 import { readSource } from './find.ts';
 import {
+  alsoBadAfter,
   annotationPatch,
   type Holder,
   type Mark,
@@ -28,7 +29,7 @@ const IN_FLIGHT_POLL_MS = 250;
 /** What an object is suspended for. */
 export type SuspendedFor = Omit<
   Holder,
-  'badRevision' | 'differedAt' | 'inSyncBefore' | 'since' | 'target'
+  'alsoBad' | 'badRevision' | 'differedAt' | 'inSyncBefore' | 'since' | 'target'
 > & { target: Target };
 
 /**
@@ -56,11 +57,13 @@ export async function suspendSync(
       }
       const { source } = await readSource(clients, suspension, object);
       const badRevision = source.revision;
+      const alsoBad = alsoBadAfter(ours, badRevision);
       const holder: Holder = {
         ...forWhom,
         target: targetKey(forWhom.target),
         since: new Date().toISOString(),
         ...(badRevision === undefined ? {} : { badRevision }),
+        ...(alsoBad.length === 0 ? {} : { alsoBad }),
         inSyncBefore:
           suspension.kind === 'Application' && comparedBy(object, forWhom.target).status === 'Synced',
       };
@@ -90,6 +93,22 @@ export async function releaseSync(
       return ours?.plan === forWhom.plan ? letGoPatch(suspension.kind, object, mark, forWhom.target) : [];
     });
   }
+}
+
+/** Whether any object is held for this plan now. */
+export async function isHeld(
+  clients: ClusterClients,
+  plan: GitOpsPlan,
+  forWhom: Pick<SuspendedFor, 'target' | 'plan'>,
+): Promise<boolean> {
+  for (const suspension of plan.suspend) {
+    const answer = await readGitOpsObject(clients, suspension.kind, suspension);
+    const mark = 'object' in answer ? readMark(answer.object.metadata) : undefined;
+    if (mark === undefined || mark === 'unreadable') continue;
+    const ours = mark.holders.find(({ target }) => target === targetKey(forWhom.target));
+    if (ours?.plan === forWhom.plan) return true;
+  }
+  return false;
 }
 
 /** JSON Patch that takes a target's hold away, and with the last one the suspension. */

@@ -39,6 +39,11 @@ export interface ClusterClients {
   namespaces: Record<string, { mode: Mode }>;
   /** The only namespaces in which objects of GitOps tools are read and suspended. */
   gitOpsNamespaces: readonly string[];
+  /**
+   * Set by the emergency command alone: a person with rights of their own in the cluster acts, whatever mode Firebreak
+   * itself is in there.
+   */
+  actsInAnyMode?: true;
   core: CoreV1Api;
   /**
    * Workloads and their revisions are read and patched through this one: it gives the API's JSON as it is. The typed

@@ -54,8 +54,11 @@ export async function findOwners(
     add(owner, 'its next upgrade applies the chart again; roll the release back as well');
   }
   for (const autoscaler of await listAutoscalers(clients, target)) {
-    const isKeda = autoscaler.metadata?.labels?.['scaledobject.keda.sh/name'] !== undefined;
-    const owner = `${isKeda ? 'KEDA ScaledObject' : 'HorizontalPodAutoscaler'} ${autoscaler.metadata?.name}`;
+    const { name = '', labels = {} } = autoscaler.metadata ?? {};
+    // https://keda.sh/docs/latest/concepts/scaling-deployments/: KEDA makes an autoscaler of its own, named after that.
+    const scaledObject = labels['scaledobject.keda.sh/name'];
+    const owner =
+      scaledObject === undefined ? `HorizontalPodAutoscaler ${name}` : `KEDA ScaledObject ${scaledObject}`;
     result.owners.push(owner);
     result.warnings.push(
       `${owner} sets the number of replicas: it stays as it is, a rollback does not change it`,

@@ -6,7 +6,7 @@ import { harmPlotSpec } from './spec.ts';
 import { darkStyles } from './theme.ts';
 
 /** Fits above the plot; the incident itself has the whole text. */
-const MAX_TITLE = 90;
+const MAX_TITLE = 72;
 
 /** The parts of an incident that its plot shows. */
 export type PlottedIncident = Pick<

@@ -26,7 +26,14 @@ const ink = (color: keyof typeof COLORS) => ({ value: COLORS[color].light });
 export function harmPlotSpec(data: PlotData, text: { title: string; subtitle: string }): Spec {
   const { columns, fromMs, toMs, top, threshold, marks } = data;
   const labels = placeLabels(marks, { fromMs, toMs, widthPx: WIDTH_PX });
-  const points = columns.map((column) => ({ ...column, atMs: (column.fromMs + column.toMs) / 2 }));
+  const points = columns.map(({ low, high, ...column }) => ({
+    ...column,
+    atMs: (column.fromMs + column.toMs) / 2,
+    // Cut here and not by a clip path, whose id would be another one in each plot of a process.
+    ...(low === undefined || high === undefined
+      ? {}
+      : { low: Math.min(low, top), high: Math.min(high, top) }),
+  }));
   // Bounds of a gap have no place: those rows are left out of lines by `defined`.
   const shape = { x: { scale: 'time', field: 'atMs' }, defined: { signal: 'isValid(datum.rate)' } };
   const axisText = {
@@ -105,7 +112,6 @@ export function harmPlotSpec(data: PlotData, text: { title: string; subtitle: st
     marks: [
       {
         type: 'area',
-        clip: true,
         from: { data: 'points' },
         encode: {
           update: {
@@ -149,11 +155,10 @@ export function harmPlotSpec(data: PlotData, text: { title: string; subtitle: st
         encode: {
           update: {
             x: { value: WIDTH_PX },
-            dx: { value: -4 },
-            dy: { value: -4 },
+            // Outside, where no line of a mark runs through it.
+            dx: { value: 4 },
             y: { scale: 'rate', field: 'threshold' },
-            align: { value: 'right' },
-            baseline: { value: 'bottom' },
+            baseline: { value: 'middle' },
             text: { signal: "'threshold ' + format(datum.threshold, '.3~p')" },
             fill: ink('threshold'),
             font: { value: FONT },
@@ -205,7 +210,6 @@ export function harmPlotSpec(data: PlotData, text: { title: string; subtitle: st
       },
       {
         type: 'line',
-        clip: true,
         from: { data: 'points' },
         encode: {
           update: {

@@ -141,6 +141,35 @@ describe('renderIncident', () => {
     expect(textsIn(blocks).join('\n')).toContain('firebreak incident approve');
   });
 
+  it('says of a verdict all that a person needs, once', () => {
+    const { blocks } = renderIncident(
+      viewOf({
+        verification: {
+          outcome: 'insufficient-evidence',
+          harmful: 2,
+          classified: 1_204,
+          threshold: 0.01,
+          confidence: 0.99,
+          interval: [0.0001, 0.012],
+          designEffect: 2,
+          seconds: 1_800,
+          share: 0.1,
+          unmet: ['coverage'],
+        },
+      }),
+    );
+    const shown = textsIn(blocks);
+    expect(shown).toContain('Verification\ninsufficient-evidence, see below');
+    const verdict = shown.find((text) => text.startsWith('Verification\ninsufficient-evidence: '));
+    for (const line of [
+      'Counted: 2 harmful of 1,204 classified outputs (0.166%)',
+      'Missing: coverage: too many requests were not classified: harm may be where nobody looked. To do: look at the classifier',
+      'Next: mend what is missing',
+    ]) {
+      expect(verdict).toContain(line);
+    }
+  });
+
   it('links the ticket', () => {
     const { blocks } = renderIncident(viewOf({ ticketUrl: 'https://github.com/acme/ops/issues/1' }));
     expect(objectsIn(blocks)).toContainEqual({ type: 'link', url: 'https://github.com/acme/ops/issues/1' });

@@ -62,7 +62,7 @@ describe('weights by a breaker', () => {
       breaker(0),
       'llm=0 fallback=4000',
     ],
-    ['a target without weight', [ref('llm', 0), ref('next', 1)], breaker(0), 'llm=0 next=1000'],
+    ['a target without weight', [ref('llm', 0), ref('next', 1)], breaker(0), 'llm=0 next=1'],
     ['open without a fallback', [ref('llm', 9), ref('next', 1)], breaker(0, null), 'llm=0 next=0'],
     [
       'half-open without a fallback',

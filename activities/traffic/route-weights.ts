@@ -75,7 +75,8 @@ export function divertRefs(
 ): Diverted {
   const byService = new Map(breakers.flatMap((breaker) => breaker.services.map((name) => [name, breaker])));
   const serviceOf = (ref: RawBackendRef) => localService(ref, namespace);
-  const target = refs.find((ref) => byService.has(serviceOf(ref) ?? ''));
+  // A target without weight has nothing that could be moved.
+  const target = refs.find((ref) => byService.has(serviceOf(ref) ?? '') && weightOf(ref) > 0);
   if (target === undefined) return { refs: [...refs], problems: [] };
 
   const total = refs.reduce((sum, ref) => sum + weightOf(ref), 0);

@@ -1,3 +1,4 @@
+import { ASSUMED_DESIGN_EFFECT } from '../../domain/statistics/design-effect.ts';
 import { clopperPearson } from './clopper-pearson.ts';
 import { PLANNED_AT, PLANNED_POWER, samplesOf } from './methods/fixed-sample.ts';
 import type { MethodId } from './methods/methods.ts';
@@ -64,6 +65,8 @@ export interface SpeedFinding {
   median: number;
   /** What the fixed-sample exact test of the same error needs, at PLANNED_POWER. */
   fixed: number;
+  /** The same, of a test that divides counts by the design effect that the method assumes. */
+  fixedAlike: number;
   /** Share (0..1) of incidents that were decided rightly by the deadline, and its interval. */
   power: number;
   powerInterval: [low: number, high: number];
@@ -82,8 +85,11 @@ export function speedFindings(results: readonly CellResult[]): SpeedFinding[] {
       ({ cell }) => cell.scenario === 'independent' && cell.multiple === multiple && cell.sides.length === 1,
     );
     if (result === undefined) continue;
-    const sample = samplesOf(result.cell.question);
-    const fixed = multiple === PLANNED_AT.healthy ? sample.recovered : sample['not-recovered'];
+    const needed = (designEffect: number): number => {
+      const sample = samplesOf(result.cell.question, designEffect);
+      return multiple === PLANNED_AT.healthy ? sample.recovered : sample['not-recovered'];
+    };
+    const fixed = needed(1);
     for (const method of ['independent', 'firebreak', 'fixedSample'] as const) {
       const tally = result.tallies[method];
       if (tally === undefined) continue;
@@ -96,6 +102,7 @@ export function speedFindings(results: readonly CellResult[]): SpeedFinding[] {
         multiple,
         median,
         fixed,
+        fixedAlike: needed(method === 'firebreak' ? ASSUMED_DESIGN_EFFECT : 1),
         power: right / tally.incidents,
         powerInterval,
         status: holds

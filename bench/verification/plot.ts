@@ -103,7 +103,14 @@ export function plotErrors(errors: readonly ErrorFinding[]): Promise<string> {
 
 /** Share of each verdict by true rate, on independent harm and on the heaviest clusters that are claimed. */
 export function plotVerdicts(results: readonly CellResult[]): Promise<string> {
-  const shown: MethodId[] = ['firebreak', 'sleepAndLookDiverted', 'argoStrict', 'argoLenient', 'fixedSample'];
+  const shown: MethodId[] = [
+    'firebreak',
+    'sleepAndLook',
+    'sleepAndLookDiverted',
+    'argoStrict',
+    'argoLenient',
+    'fixedSample',
+  ];
   const values = results
     .filter(({ cell }) => ['independent', 'clusters 0.3'].includes(cell.scenario))
     .filter(({ cell }) => cell.outputs === 50 && cell.question.confidence === 0.99)
@@ -123,6 +130,7 @@ export function plotVerdicts(results: readonly CellResult[]): Promise<string> {
           })),
         ),
     );
+  const legend = { title: null, values: shown.map(label) };
   return render(
     {
       ...BASE,
@@ -150,9 +158,9 @@ export function plotVerdicts(results: readonly CellResult[]): Promise<string> {
             field: 'method',
             type: 'nominal',
             scale: methodScale,
-            legend: { title: null, values: shown.map(label) },
+            legend,
           },
-          shape: { field: 'method', type: 'nominal', scale: { domain: methodScale.domain }, legend: null },
+          shape: { field: 'method', type: 'nominal', scale: { domain: methodScale.domain }, legend },
         },
         layer: [
           { mark: { type: 'line', clip: true } },

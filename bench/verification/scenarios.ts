@@ -35,7 +35,7 @@ const independent: Scenario = {
 };
 
 /** A user, or one prompt that is tried again. */
-const CLUSTER_SIZE = 10;
+export const CLUSTER_SIZE = 10;
 
 /**
  * The distribution of harmful outputs in one cluster: beta-binomial, whose correlation between two outputs of a cluster

@@ -217,7 +217,7 @@ Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL
   const override = withReason(add('override-breaker', 'force the circuit breaker, for a time'))
     .addOption(
       new Option('--force <state>', 'what to force')
-        .choices(['open', 'closed', 'none'])
+        .choices(['open', 'closed', 'hold', 'none'])
         .makeOptionMandatory(),
     )
     .requiredOption(

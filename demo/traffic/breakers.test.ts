@@ -1,39 +1,35 @@
 import { describe, expect, it } from 'vitest';
-import { readBreakers } from './breakers.ts';
+import { BreakerClient } from '../../clients/node/firebreak-breaker.ts';
+import { asGateway } from './breakers.ts';
+import { seededRandom } from './random.ts';
+import { route } from './route.ts';
 
-const open = {
-  state: 'open',
-  since: '2026-01-01T00:00:00Z',
+const START_MS = Date.parse('2026-01-01T12:00:00Z');
+const half = {
+  state: 'half-open',
+  since: '2026-01-01T12:00:00Z',
   reason: 'r',
-  fallback: 'f',
-  share: 0,
+  fallback: 'spare',
+  share: 0.5,
   commandId: 'c',
+  validUntil: '2026-01-01T12:05:00Z',
 };
 
-describe("a gateway's reading of the breakers", () => {
-  it('takes each target from its key and passes over the flat keys', () => {
-    const { breakers, unreadable } = readBreakers(
-      { state: 'open', 'deployment.llm-api': JSON.stringify(open) },
-      new Map(),
-    );
-    expect([...breakers]).toEqual([['deployment.llm-api', { state: 'open', fallback: 'f', share: 0 }]]);
-    expect(unreadable).toEqual([]);
+describe("the demo's gateway", () => {
+  it('sends nothing to the target any more when the lease of a half-open breaker is over', () => {
+    let atMs = 0;
+    const client = new BreakerClient({ wallClockMs: () => START_MS + atMs, monotonicMs: () => atMs });
+    client.take(new Map([['deployment.llm-api', JSON.stringify(half)]]));
+    const routed = () => route(1_000, asGateway(client.view('llm-api')), true, seededRandom(1));
+    expect(routed().target).toBeGreaterThan(0);
+    atMs = 300_000;
+    expect(routed()).toEqual({ target: 0, diverted: { to: 'spare', requests: 1_000 }, blocked: 0 });
   });
 
-  it.each([
-    '{broken',
-    '{}',
-    JSON.stringify({ ...open, share: 2 }),
-    JSON.stringify({ ...open, state: 'ajar' }),
-  ])('keeps what was there when it cannot read %s', (text) => {
-    const before = readBreakers({ 'deployment.llm-api': JSON.stringify(open) }, new Map()).breakers;
-    const { breakers, unreadable } = readBreakers({ 'deployment.llm-api': text }, before);
-    expect(breakers.get('deployment.llm-api')?.state).toBe('open');
-    expect(unreadable).toEqual(['deployment.llm-api']);
-  });
-
-  it('forgets a target whose key is gone: that is a closed breaker', () => {
-    const before = readBreakers({ 'deployment.llm-api': JSON.stringify(open) }, new Map()).breakers;
-    expect(readBreakers({}, before).breakers.size).toBe(0);
+  it('refuses what is for a target whose breaker it could never read', () => {
+    const client = new BreakerClient();
+    client.take(new Map([['deployment.llm-api', '{']]));
+    expect(asGateway(client.view('llm-api'))).toEqual({ state: 'open', share: 0, fallback: null });
+    expect(asGateway(client.view('another'))).toEqual({ state: 'closed', share: 1, fallback: null });
   });
 });

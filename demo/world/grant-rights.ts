@@ -7,8 +7,9 @@ import type { StackKube } from '../stack/attach-stack.ts';
 import { apiStatus, connectKube, explain } from './kube-client.ts';
 
 const DEPLOY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../deploy');
-/** As deploy/ names them. */
+/** As deploy/ names them: of models, and of GitOps tools. */
 const EXAMPLE_NAMESPACE = 'ai-production';
+const EXAMPLE_TOOLS_NAMESPACE = 'argocd';
 const SERVICE_ACCOUNT = 'firebreak';
 /** Longer than any run of tests or demo. */
 const TOKEN_SECONDS = 86_400;
@@ -20,11 +21,11 @@ export interface GrantOptions {
   kube: StackKube;
   /** Namespaces with models. */
   namespaces: readonly string[];
+  /** Namespaces with objects of GitOps tools, where `rbac-gitops.yaml` is among the files. */
+  toolNamespaces?: readonly string[];
   /** Where the ServiceAccount is; it must exist. Default: the first of the namespaces. */
   home?: string;
   files?: readonly RightsFile[];
-  /** Changes the objects before they are created; undefined leaves one out. */
-  change?: (object: KubernetesObject) => KubernetesObject | undefined;
 }
 
 export interface GrantedRights {
@@ -41,35 +42,38 @@ export interface GrantedRights {
 /** The objects of a file of deploy/, about these namespaces instead of the example's. */
 export async function rightsFor(
   file: RightsFile,
-  { namespaces, home }: { namespaces: readonly string[]; home: string },
+  {
+    namespaces,
+    toolNamespaces = [],
+    home,
+  }: { namespaces: readonly string[]; toolNamespaces?: readonly string[]; home: string },
 ): Promise<KubernetesObject[]> {
   const text = await readFile(path.join(DEPLOY, file), 'utf8');
   const objects = loadAllYaml(text) as (KubernetesObject & { subjects?: { namespace?: string }[] })[];
-  return objects.flatMap((object) => {
-    if (object.metadata?.namespace !== EXAMPLE_NAMESPACE) {
-      return [{ ...object, metadata: { ...object.metadata, namespace: home } }];
-    }
-    return namespaces.map((namespace) => ({
+  const placesOf = (example: string | undefined): readonly string[] => {
+    if (example === EXAMPLE_NAMESPACE) return namespaces;
+    return example === EXAMPLE_TOOLS_NAMESPACE ? toolNamespaces : [home];
+  };
+  return objects.flatMap((object) =>
+    placesOf(object.metadata?.namespace).map((namespace) => ({
       ...object,
       metadata: { ...object.metadata, namespace },
       ...(object.subjects && {
         subjects: object.subjects.map((subject) => ({ ...subject, namespace: home })),
       }),
-    }));
-  });
+    })),
+  );
 }
 
 /** Creates ServiceAccount, Roles and RoleBindings as deploy/ has them, and a token. May be called again for more. */
 export async function grantRights(options: GrantOptions): Promise<GrantedRights> {
-  const { kube, namespaces, files = ['rbac.yaml'], change = (object) => object } = options;
+  const { kube, namespaces, toolNamespaces, files = ['rbac.yaml'] } = options;
   const home = options.home ?? namespaces[0] ?? 'default';
   const { config, core } = connectKube(kube.kubeconfigPath);
   const api = KubernetesObjectApi.makeApiClient(config);
   for (const file of files) {
-    for (const object of await rightsFor(file, { namespaces, home })) {
-      const wanted = change(object);
-      if (wanted === undefined) continue;
-      await api.create(wanted).catch((error: unknown) => {
+    for (const object of await rightsFor(file, { namespaces, toolNamespaces, home })) {
+      await api.create(object).catch((error: unknown) => {
         if (apiStatus(error) !== 409) throw explain(error, `creating ${object.kind} of deploy/${file}`);
       });
     }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RawSeries } from '../verification/types.ts';
-import { bucketIncrements, historyGrid, MAX_BUCKETS } from './buckets.ts';
+import { bucketIncrements, historyGrid } from './buckets.ts';
+import { MAX_BUCKETS } from './history.ts';
 
 const T0 = Date.UTC(2026, 2, 1, 10);
 const GRID = { startMs: T0, stepMs: 30_000, count: 4 };

@@ -1,12 +1,8 @@
 import { countIncrements } from '../verification/count-increments.ts';
 import type { RawSeries } from '../verification/types.ts';
+import { MAX_BUCKETS } from './history.ts';
 import type { HarmPoint } from './types.ts';
 
-/**
- * A history travels in the incident's view, in chat and records: 240 pairs of numbers are some 2 kB, and more than one
- * bucket for every four pixels of a plot is noise.
- */
-export const MAX_BUCKETS = 240;
 /** With one scrape a bucket, the jitter of scrapes would make gaps where there are none. */
 const SCRAPES_A_BUCKET = 2;
 /** Prometheus' own resolution is finer; whole seconds keep the numbers readable. */

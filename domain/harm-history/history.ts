@@ -1,7 +1,11 @@
 import type { IncidentView } from '../incident.ts';
-import { MAX_BUCKETS } from './buckets.ts';
 import type { HarmHistory, HarmPoint, HarmReading } from './types.ts';
 
+/**
+ * A history travels in the incident's view, in chat and records: 240 pairs of numbers are some 2 kB, and more than one
+ * bucket for every four pixels of a plot is noise.
+ */
+export const MAX_BUCKETS = 240;
 /** Shown before the alert: what was normal, and when it stopped. Rules of alerts look back 5 to 10 minutes. */
 const LEAD_MS = 15 * 60_000;
 /** Shown after traffic is back: that it stayed well. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { VerificationSummary } from '../incident.ts';
 import { GATE_ADVICE } from './gate-advice.ts';
@@ -64,6 +65,14 @@ describe('verdictInWords', () => {
         unmet: [gate],
       }).unmet;
       expect(missing).toMatchObject({ gate, means: expect.stringMatching(/no gate of that name/) });
+    }
+  });
+
+  it('is documented, gate by gate, in the same words', () => {
+    const page = readFileSync(new URL('../../docs/verdict.md', import.meta.url), 'utf8');
+    const rows = page.split('\n').map((line) => line.replace(/ +/g, ' ').trim());
+    for (const [gate, { means, todo }] of Object.entries(GATE_ADVICE)) {
+      expect(rows).toContain(`| \`${gate}\` | ${means} | ${todo} |`);
     }
   });
 

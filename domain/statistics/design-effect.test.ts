@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ASSUMED_DESIGN_EFFECT, deflate, estimateDesignEffect } from './design-effect.ts';
+import { logEvidence } from './sequential-test.ts';
 
 const block = (harmful: number, classified = 100) => ({ harmful, classified });
 const repeat = (times: number, harmful: number) => Array.from({ length: times }, () => block(harmful));
@@ -21,8 +22,16 @@ describe('estimateDesignEffect', () => {
     expect(estimateDesignEffect([block(10), block(0)]).observed).toBeCloseTo(50 / 4.75, 10);
   });
 
-  it('comes down to 1 when much harm shows no clustering', () => {
-    expect(estimateDesignEffect(repeat(200, 5)).value).toBe(1);
+  it('stays at the assumption when harm shows no clustering: a few such outputs would be chance', () => {
+    expect(estimateDesignEffect(repeat(200, 5)).value).toBe(ASSUMED_DESIGN_EFFECT);
+    expect(estimateDesignEffect(repeat(200, 5), 1).value).toBe(1);
+  });
+
+  it('sees clusters that last longer than a block', () => {
+    // Alternating pairs of blocks: each looks like its neighbour, the pairs do not look like each other.
+    const pairs = Array.from({ length: 200 }, (_, i) => block(i % 4 < 2 ? 8 : 0));
+    const singles = Array.from({ length: 200 }, (_, i) => block(i % 2 === 0 ? 8 : 0));
+    expect(estimateDesignEffect(pairs).value).toBeGreaterThan(estimateDesignEffect(singles).value * 1.8);
   });
 
   it('goes up to what much harm shows', () => {
@@ -53,4 +62,31 @@ describe('estimateDesignEffect', () => {
 
 it('deflates both counts', () => {
   expect(deflate({ harmful: 3, classified: 900 }, 2)).toEqual({ harmful: 1.5, classified: 450 });
+});
+
+it('keeps the test valid for clusters of any shape, when it is at least their size', () => {
+  // The e-value of the counts so far, over that of one cluster more, in expectation over the cluster.
+  const chance = fc.double({ min: 0, max: 1, noNaN: true });
+  const clusters = fc.array(chance, { minLength: 2, maxLength: 12 });
+  const seen = fc.tuple(fc.nat(2_000), fc.double({ min: 0, max: 0.2, noNaN: true }));
+  fc.assert(
+    fc.property(clusters, seen, ([...weights], [outputs, harm]) => {
+      const size = weights.length - 1;
+      const all = weights.reduce((sum, weight) => sum + weight, 0);
+      const threshold = weights.reduce((sum, weight, harmful) => sum + weight * harmful, 0) / all / size;
+      fc.pre(threshold > 1e-4 && threshold < 0.9);
+      const counts = { harmful: Math.floor(outputs * harm), classified: outputs };
+      const now = logEvidence(deflate(counts, size), threshold);
+      for (const side of ['recovered', 'notRecovered'] as const) {
+        let expected = 0;
+        for (const [harmful, weight] of weights.entries()) {
+          const next = { harmful: counts.harmful + harmful, classified: outputs + size };
+          const evidence = logEvidence(deflate(next, size), threshold)[side];
+          expected += (weight / all) * Math.exp(evidence - now[side]);
+        }
+        expect(expected).toBeLessThanOrEqual(1 + 1e-7);
+      }
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -1,10 +1,9 @@
 /**
- * The error rates and speeds that the comments in this folder state: computed exactly where outputs are
- * independent, by seeded simulation where they come in clusters.
+ * The error rates and speeds that the comments in this folder state, computed exactly, where outputs are independent.
+ * Where they come in clusters they are simulated: bench/verification.
  */
 import { describe, expect, it } from 'vitest';
-import { deflate, estimateDesignEffect } from './design-effect.ts';
-import { type Counts, decide, logEvidence, type TestResult } from './sequential-test.ts';
+import { decide, logEvidence } from './sequential-test.ts';
 
 /**
  * For each number of classified outputs: the most harm that is still `recovered`, the least that is
@@ -69,17 +68,6 @@ function exact(rate: number, { recoveredUpTo, notRecoveredFrom }: Limits): Exact
   return seen;
 }
 
-/** mulberry32: a small generator with a seed, good enough for coin tosses. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 describe.each([
   { threshold: 0.01, outputs: 4_000 },
   { threshold: 0.05, outputs: 2_000 },
@@ -108,102 +96,4 @@ describe.each([
     expect(harmful.notRecovered).toBeGreaterThan(0.95);
     expect(harmful.median * threshold).toBeLessThan(1.5);
   });
-});
-
-it('holds alpha in simulated runs: 3,000 of 3,000 outputs at the threshold', () => {
-  const { recoveredUpTo, notRecoveredFrom } = limitsOf(0.01, 3_000);
-  const next = random(42);
-  const wrong = { recovered: 0, notRecovered: 0 };
-  for (let run = 0; run < 3_000; run += 1) {
-    let harmful = 0;
-    for (let classified = 1; classified <= 3_000; classified += 1) {
-      if (next() < 0.01) harmful += 1;
-      if (harmful <= (recoveredUpTo[classified] ?? -1)) wrong.recovered += 1;
-      else if (harmful >= (notRecoveredFrom[classified] ?? 0)) wrong.notRecovered += 1;
-      else continue;
-      break;
-    }
-  }
-  // alpha = 30 runs, and three standard deviations of chance.
-  expect(wrong.recovered).toBeLessThanOrEqual(30 + 3 * Math.sqrt(30));
-  expect(wrong.notRecovered).toBeLessThanOrEqual(30 + 3 * Math.sqrt(30));
-});
-
-interface Clusters {
-  size: number;
-  correlation: number;
-  inBlock: number;
-}
-
-/**
- * Harm in one cluster, beta-binomial by Polya's urn: the rate holds on average, the correlation within the
- * cluster.
- */
-function harmInCluster(next: () => number, rate: number, { size, correlation }: Clusters): number {
-  const urn = (1 - correlation) / correlation;
-  let harmful = 0;
-  for (let i = 0; i < size; i += 1) {
-    if (next() < (rate * urn + harmful) / (urn + i)) harmful += 1;
-  }
-  return harmful;
-}
-
-type Deflation = number | 'estimated';
-
-/** One verification: looks after each block from the sixth on, up to 5,000 outputs. */
-function verifyClustered(next: () => number, rate: number, clusters: Clusters, by: Deflation) {
-  const blocks: Counts[] = [];
-  const total = { harmful: 0, classified: 0 };
-  let result: TestResult = 'undecided';
-  while (result === 'undecided' && total.classified < 5_000) {
-    const block = { harmful: 0, classified: clusters.size * clusters.inBlock };
-    for (let i = 0; i < clusters.inBlock; i += 1) block.harmful += harmInCluster(next, rate, clusters);
-    blocks.push(block);
-    total.harmful += block.harmful;
-    total.classified += block.classified;
-    if (blocks.length < 6) continue;
-    const designEffect = by === 'estimated' ? estimateDesignEffect(blocks).value : by;
-    result = decide(logEvidence(deflate(total, designEffect), 0.01), 0.99);
-  }
-  return { result, classified: total.classified };
-}
-
-function share(rate: number, clusters: Clusters, by: Deflation, wanted: TestResult, runs: number): number {
-  const next = random(7);
-  let hits = 0;
-  for (let run = 0; run < runs; run += 1) {
-    if (verifyClustered(next, rate, clusters, by).result === wanted) hits += 1;
-  }
-  return hits / runs;
-}
-
-describe('harm in clusters of 10 with correlation 0.1, at a rate equal to the threshold', () => {
-  const clusters = { size: 10, correlation: 0.1, inBlock: 5 };
-
-  it('breaks a test that takes outputs for independent', () => {
-    expect(share(0.01, clusters, 1, 'recovered', 800)).toBeGreaterThan(0.025);
-    expect(share(0.01, clusters, 1, 'not-recovered', 800)).toBeGreaterThan(0.025);
-  });
-
-  it('does not break the estimate', () => {
-    // 1%, and three standard deviations of chance.
-    expect(share(0.01, clusters, 'estimated', 'recovered', 800)).toBeLessThanOrEqual(0.0206);
-    expect(share(0.01, clusters, 'estimated', 'not-recovered', 800)).toBeLessThanOrEqual(0.0206);
-  });
-
-  it('costs a healthy target twice the outputs', () => {
-    const next = random(11);
-    const outputs = Array.from({ length: 200 }, () => verifyClustered(next, 0.001, clusters, 'estimated'));
-    const sorted = outputs.map((one) => one.classified).sort((a, b) => a - b);
-    expect(outputs.filter((one) => one.result === 'not-recovered')).toEqual([]);
-    expect(sorted[100]).toBeLessThanOrEqual(1_300);
-  });
-});
-
-it('needs a configured design effect for heavier clusters, and holds with it', () => {
-  const clusters = { size: 10, correlation: 0.3, inBlock: 5 };
-  expect(share(0.01, clusters, 3.7, 'recovered', 600)).toBeLessThanOrEqual(0.0222);
-  expect(share(0.01, clusters, 'estimated', 'recovered', 600)).toBeLessThan(
-    share(0.01, clusters, 1, 'recovered', 600) / 2,
-  );
 });

@@ -43,6 +43,86 @@ describe('logEvidence', () => {
     expect(logEvidence({ harmful, classified }, t).recovered).toBeCloseTo(Math.log(sum / mass), 6);
   });
 
+  // Numerical quadrature of the definition in mpmath at 40 digits.
+  it.each([
+    [0, 499, 0.01, 4.614611671650025, -2.600836116795061],
+    [0, 333.25, 0.01, 3.0505956269937005, -2.2333689823053633],
+    [2, 600, 0.01, 0.6653060185057148, -2.463600088168641],
+    [4.7, 212.5, 0.01, -4.058763631146296, 0.5723269948172454],
+    [5, 100, 0.01, -4.540694516511859, 3.314727719524838],
+    [1, 12_000, 0.001, 7.850838592173461, -3.35642295137638],
+    [300, 5_000, 0.05, -7.908409071111753, 2.2381680426504484],
+    [90_000, 1e7, 0.01, 514.2782143927196, -10.12755988022921],
+    [9e6, 1e9, 0.01, 52249.612801372765, -14.73181059961503],
+    [1e7, 1e9, 0.01, -11.722326003166106, -8.744455285584667],
+    [1.001e7, 1e9, 0.01, -13.186928774008223, -3.003177077503144],
+    [0, 1e9, 0.01, 10050328.49188622, -17.034386422832473],
+    [2e7, 1e9, 0.01, -20.013161878357376, 3913611.4706413005],
+  ])('of %d in %d at %d is what high precision gives', (harmful, classified, t, recovered, notRecovered) => {
+    const evidence = logEvidence({ harmful, classified }, t);
+    // It is a difference of terms as large as the counts, each of which has a double's sixteen digits.
+    const accuracy = 1e-11 + classified * 1e-14;
+    expect(Math.abs(evidence.recovered - recovered)).toBeLessThan(accuracy);
+    expect(Math.abs(evidence.notRecovered - notRecovered)).toBeLessThan(accuracy);
+  });
+
+  it('is a number for up to a billion outputs, however harmful', () => {
+    const share = fc.oneof(
+      fc.constantFrom(0, 0.5, 0.999, 1, 1.001, 2),
+      fc.double({ min: 0, max: 3, noNaN: true }),
+    );
+    const exponent = fc.double({ min: 0, max: 9, noNaN: true });
+    fc.assert(
+      fc.property(threshold, exponent, share, (t, tens, ofThreshold) => {
+        const classified = 10 ** tens;
+        const harmful = Math.min(classified, classified * t * ofThreshold);
+        const evidence = logEvidence({ harmful, classified }, t);
+        expect([t, tens, ofThreshold, ...Object.values(evidence).map(Number.isFinite)]).toEqual([
+          t,
+          tens,
+          ofThreshold,
+          true,
+          true,
+        ]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('is a martingale at the threshold, and sinks away from it on the wrong side', () => {
+    // What one more output is expected to make of the e-value, when outputs are harmful with probability `rate`.
+    const expectation = (seen: Counts, t: number, rate: number, side: 'recovered' | 'notRecovered') => {
+      const now = logEvidence(seen, t)[side];
+      const after = (harm: number) =>
+        logEvidence({ harmful: seen.harmful + harm, classified: seen.classified + 1 }, t)[side];
+      return rate * Math.exp(after(1) - now) + (1 - rate) * Math.exp(after(0) - now);
+    };
+    const away = fc.double({ min: 0, max: 1, noNaN: true });
+    // Beyond a hundred thousand outputs the difference of one is lost in the rounding.
+    const few = counts.filter(({ classified }) => classified < 1e5);
+    fc.assert(
+      fc.property(few, threshold, away, (seen, t, share) => {
+        const [above, below] = [t + share * (1 - t), t * (1 - share)];
+        for (const side of ['recovered', 'notRecovered'] as const) {
+          expect(expectation(seen, t, t, side)).toBeCloseTo(1, 7);
+        }
+        expect(expectation(seen, t, above, 'recovered')).toBeLessThanOrEqual(1 + 1e-7);
+        expect(expectation(seen, t, below, 'notRecovered')).toBeLessThanOrEqual(1 + 1e-7);
+      }),
+    );
+  });
+
+  it('grows with outputs that are not harmful, on the side of recovery, and falls on the other', () => {
+    fc.assert(
+      fc.property(counts, threshold, fc.double({ min: 0, max: 1e4, noNaN: true }), (seen, t, more) => {
+        const before = logEvidence(seen, t);
+        const after = logEvidence({ ...seen, classified: seen.classified + more }, t);
+        expect(after.recovered).toBeGreaterThanOrEqual(before.recovered - 1e-6);
+        expect(after.notRecovered).toBeLessThanOrEqual(before.notRecovered + 1e-6);
+      }),
+    );
+  });
+
   it('never proves both sides', () => {
     fc.assert(
       fc.property(counts, threshold, (seen, t) => {

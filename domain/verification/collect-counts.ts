@@ -29,11 +29,15 @@ const timesOf = ({ values }: RawSeries): number[] => values.map(([seconds]) => t
  * one would be without the harm that the other has yet to show.
  */
 function commonEndMs(harmful: RawSeries[], exposure: RawSeries[], { t0Ms, untilMs }: CountWindow): number {
-  const newest = [harmful, exposure].map((all) =>
-    Math.max(t0Ms, ...all.flatMap(timesOf).filter((tMs) => tMs <= untilMs)),
-  );
-  const ends = newest.filter((tMs) => tMs > t0Ms);
-  return ends.length === 2 ? Math.min(...ends) : untilMs;
+  const newestMs = (all: RawSeries[]): number => {
+    let newest = t0Ms;
+    for (const series of all)
+      for (const tMs of timesOf(series)) if (tMs > newest && tMs <= untilMs) newest = tMs;
+    return newest;
+  };
+  const [first, second] = [newestMs(harmful), newestMs(exposure)];
+  const bothCount = first > t0Ms && second > t0Ms;
+  return bothCount && first !== second ? Math.min(first, second) : untilMs;
 }
 
 function toBlocks(
@@ -74,7 +78,12 @@ export function collectCounts(given: CounterSeries, window: CountWindow): Collec
   const classified = countIncrements(series.classified, common, all, 'least');
   // Requests that are not seen would make the coverage look better, or, as the denominator, the rate.
   const requestsAre = divisor === requestSeries ? 'least' : 'most';
-  const requests = series.requests && countIncrements(series.requests, window, all, requestsAre);
+  const requests = series.requests && countIncrements(series.requests, common, all, requestsAre);
+  // Who fell silent is told by all that there is.
+  const newestIncrementMs = (some: RawSeries[] | undefined, cut: CounterIncrements | undefined) =>
+    some === undefined || common.untilMs === window.untilMs
+      ? (cut?.newestIncrementMs ?? null)
+      : countIncrements(some, window).newestIncrementMs;
 
   const spanMs = Math.max(0, window.untilMs - window.t0Ms);
   const scrapeIntervalMs = medianGapMs(exposure.map(timesOf)) ?? FALLBACK_BLOCK_MS;
@@ -95,8 +104,8 @@ export function collectCounts(given: CounterSeries, window: CountWindow): Collec
     blocks: toBlocks(named, window.t0Ms, blockMs),
     blockMs,
     newestSampleMs: stale ? null : Math.min(...newest.map((tMs) => tMs ?? 0)),
-    newestClassifiedIncrementMs: classified.newestIncrementMs,
-    newestRequestIncrementMs: requests?.newestIncrementMs ?? null,
+    newestClassifiedIncrementMs: newestIncrementMs(series.classified, classified),
+    newestRequestIncrementMs: newestIncrementMs(series.requests, requests),
     liveSeries: {
       harmful: harmful.liveSeriesCount,
       classified: classified.liveSeriesCount,

@@ -52,6 +52,58 @@ describe('countIncrements', () => {
     expect(total([harmful], {}, [series({ 100: 900, 115: 60 })])).toBe(5);
   });
 
+  it('does not take a counter that is back below its old value for a restart of its process now', () => {
+    // The process restarted at 115; one of its labelled counters came back only at 160.
+    const classified = series({ 100: 50, 115: 4, 130: 8, 145: 12, 160: 16 });
+    const harmful = series({ 100: 9, 160: 2 }, { category: 'violence' });
+    const all = [classified, harmful];
+    expect(total([classified], {}, all)).toBe(16);
+    expect(total([harmful], {}, all)).toBe(2);
+  });
+
+  it('counts a counter that was gone from zero for harm, and by what is certain for its denominator', () => {
+    const process = series({ 100: 5, 115: 6, 130: 7, 145: 8 });
+    const gone = series({ 100: 3, 145: 5 }, { category: 'violence' });
+    expect(countIncrements([gone], window, [process, gone], 'most').total).toBe(5);
+    expect(countIncrements([gone], window, [process, gone], 'least').total).toBe(2);
+    // A scrape that failed shows no counter of the process, and says nothing.
+    const missed = series({ 100: 5, 145: 8 });
+    expect(countIncrements([gone], window, [missed, gone], 'most').total).toBe(2);
+  });
+
+  it('takes no baseline that is older than a scrape where a fresh one is asked for', () => {
+    const fresh = { ...window, freshBaseline: true };
+    const steady = series({ 55: 1, 70: 2, 85: 3, 95: 4, 110: 9, 125: 11 });
+    expect(countIncrements([steady], fresh, [steady]).total).toBe(7);
+    const paused = series({ 20: 1, 35: 2, 50: 3, 65: 4, 110: 900, 125: 902 });
+    expect(countIncrements([paused], fresh, [paused]).total).toBe(2);
+    expect(countIncrements([paused], window, [paused]).total).toBe(898);
+  });
+
+  it('does not believe in a start after T0 of a pod that was scraped before it started', () => {
+    const seen = series({ 115: 400, 130: 405 });
+    expect(total([seen], { podStartedAtMs: { 'llm-1': 114_000 } })).toBe(405);
+    // The clock of Kubernetes is ahead: what the pod counted before T0 is not new.
+    expect(total([seen], { podStartedAtMs: { 'llm-1': 700_000 } })).toBe(5);
+    const sibling = series({ 103: 1, 115: 2, 130: 3 }, { counter: 'another' });
+    expect(total([seen], { podStartedAtMs: { 'llm-1': 104_000 } }, [sibling, seen])).toBe(405);
+    expect(
+      countIncrements([seen], { ...window, podStartedAtMs: { 'llm-1': 104_000 } }, [sibling, seen], 'least')
+        .total,
+    ).toBe(5);
+  });
+
+  it('reports one endpoint that two jobs scrape, and not labels of the application', () => {
+    const gates = (...labels: Record<string, string>[]) =>
+      countIncrements(
+        labels.map((one) => series({ 100: 1, 115: 2 }, one)),
+        window,
+      ).problems.map(({ gate }) => gate);
+    expect(gates({ job: 'a', service: 'x' }, { job: 'b', service: 'y' })).toEqual(['duplicate-series']);
+    expect(gates({ job: 'a', service: 'x' }, { job: 'a', service: 'y' })).toEqual([]);
+    expect(gates({ job: 'a', instance: 'm:1' }, { job: 'b', instance: 'm:2' })).toEqual([]);
+  });
+
   it.each(['NaN', '+Inf', '-Inf', '', 'Infinity', '0x10', '-3', 'twelve'])(
     'reports a value of "%s"',
     (value) => {

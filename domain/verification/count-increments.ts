@@ -14,6 +14,8 @@ const JOB_LABELS = new Set([...COPY_LABELS, 'job', 'service', 'endpoint']);
 const BASELINE_SLACK = 1.25;
 /** Fewer scrapes of a process do not tell its interval: the longest one of the others is taken. */
 const SCRAPES_TO_TELL_INTERVAL = 4;
+/** The first ones, most of them from before T0: later ones must not change what was a baseline at the look before. */
+const INTERVAL_FROM_SCRAPES = 10;
 
 /** What all counters of one process show together. */
 interface Process {
@@ -55,17 +57,18 @@ function findProcesses(all: readonly RawSeries[], window: CountWindow): Map<stri
     const known = processes.get(key);
     const process = known ?? { scrapedAtMs: [], resetAtMs: [], baselineFromMs: Number.NEGATIVE_INFINITY };
     if (known === undefined) processes.set(key, process);
-    let previous = Number.NaN;
-    for (const { tMs, value } of samplesOf(series, window.untilMs)) {
-      process.scrapedAtMs.push(tMs);
-      if (value < previous) process.resetAtMs.push(tMs);
-      if (!Number.isNaN(value)) previous = value;
-    }
+    for (const { tMs } of samplesOf(series, window.untilMs)) process.scrapedAtMs.push(tMs);
   }
   for (const process of processes.values())
     process.scrapedAtMs = [...new Set(process.scrapedAtMs)].sort((a, b) => a - b);
+  for (const series of all) {
+    const process = processes.get(scrapeKey(series) ?? UNKNOWN_PROCESS);
+    process?.resetAtMs.push(...resetsOf(samplesOf(series, window.untilMs), process.scrapedAtMs));
+  }
+  for (const process of processes.values()) process.resetAtMs.sort((a, b) => a - b);
   if (window.freshBaseline) {
-    const intervalOf = ({ scrapedAtMs }: Process) => medianGapMs([scrapedAtMs]) ?? 0;
+    const intervalOf = ({ scrapedAtMs }: Process) =>
+      medianGapMs([scrapedAtMs.slice(0, INTERVAL_FROM_SCRAPES)]) ?? 0;
     const longestMs = Math.max(0, ...[...processes.values()].map(intervalOf));
     for (const process of processes.values()) {
       const few = process.scrapedAtMs.length < SCRAPES_TO_TELL_INTERVAL;
@@ -73,6 +76,24 @@ function findProcesses(all: readonly RawSeries[], window: CountWindow): Map<stri
     }
   }
   return processes;
+}
+
+/**
+ * Times at which a counter fell from one scrape of its process to the next. One that was missing in between fell when it
+ * was gone, not when it came back: the others may have counted since.
+ */
+function resetsOf(samples: Sample[], scrapedAtMs: readonly number[]): number[] {
+  const resets: number[] = [];
+  let scrape = 0;
+  let previous: Sample | undefined;
+  for (const sample of samples) {
+    if (Number.isNaN(sample.value)) continue;
+    while ((scrapedAtMs[scrape] ?? Number.POSITIVE_INFINITY) < sample.tMs) scrape += 1;
+    const fell = previous !== undefined && sample.value < previous.value;
+    if (fell && previous?.tMs === scrapedAtMs[scrape - 1]) resets.push(sample.tMs);
+    previous = sample;
+  }
+  return resets;
 }
 
 /**
@@ -192,16 +213,25 @@ function startedAfterT0({ metric }: RawSeries, firstScrapeMs: number, window: Co
 
 function incrementOf(sample: Sample, previous: Sample | undefined, history: History): number {
   const { process, baselineFromMs, startedAfterT0, unclear } = history;
-  /** Its process was scraped after the one time, and no later than the other. */
-  const scraped = (times: readonly number[] | undefined, afterMs: number, untilMs: number): boolean =>
-    times?.some((tMs) => tMs > afterMs && tMs <= untilMs) ?? false;
   const missedSince = (afterMs: number): boolean =>
-    unclear === 'most' && scraped(process?.scrapedAtMs, afterMs, sample.tMs - 1);
+    unclear === 'most' && anyWithin(process?.scrapedAtMs, afterMs, sample.tMs - 1);
 
   if (previous === undefined) return startedAfterT0 || missedSince(baselineFromMs - 1) ? sample.value : 0;
-  const restarted = scraped(process?.resetAtMs, previous.tMs, sample.tMs) || sample.value < previous.value;
+  const restarted = anyWithin(process?.resetAtMs, previous.tMs, sample.tMs) || sample.value < previous.value;
   if (previous.tMs < baselineFromMs) return missedSince(baselineFromMs - 1) ? sample.value : 0;
   return restarted || missedSince(previous.tMs) ? sample.value : sample.value - previous.value;
+}
+
+/** Whether one of the times, which ascend, is after the one time and no later than the other. */
+function anyWithin(times: readonly number[] = [], afterMs: number, untilMs: number): boolean {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] ?? Number.POSITIVE_INFINITY) > afterMs) high = middle;
+    else low = middle + 1;
+  }
+  return (times[low] ?? Number.POSITIVE_INFINITY) <= untilMs;
 }
 
 function problemsOf(badSamples: number, copies: number): EvidenceProblem[] {

@@ -190,8 +190,9 @@ describe('judge', () => {
     const clean = counts(0, 800);
     expect(judge(input(clean, {}, { designEffect: 1 })).outcome).toBe('recovered');
     expect(judge(input(clean)).outcome).toBe('undecided');
-    expect(judge(input(counts(0, 1_000))).outcome).toBe('recovered');
-    expect(judge(input(counts(0, 1_000), {}, { designEffect: 5 })).outcome).toBe('undecided');
+    expect(judge(input(counts(0, 1_000))).outcome).toBe('undecided');
+    expect(judge(input(counts(0, 1_500))).outcome).toBe('recovered');
+    expect(judge(input(counts(0, 1_500), {}, { designEffect: 5 })).outcome).toBe('undecided');
   });
 });
 

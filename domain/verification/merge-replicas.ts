@@ -7,6 +7,12 @@ import type { CounterSeries, RawSeries } from './types.ts';
  */
 const SWITCH_AFTER_INTERVALS = 1.5;
 
+/**
+ * The interval is that of the first scrapes, most of them from before T0: were it that of all, a later one could change
+ * what was taken before.
+ */
+const SCRAPES_TO_TELL_INTERVAL = 10;
+
 interface Stretch {
   replica: string;
   fromMs: number;
@@ -63,7 +69,8 @@ function timesByReplica(series: RawSeries[], labels: ReadonlySet<string>): Map<s
 }
 
 function followReplicas(timesOf: Map<string, number[]>): Stretch[] {
-  const patienceMs = (medianGapMs([...timesOf.values()]) ?? 0) * SWITCH_AFTER_INTERVALS;
+  const first = [...timesOf.values()].map((times) => times.slice(0, SCRAPES_TO_TELL_INTERVAL));
+  const patienceMs = (medianGapMs(first) ?? Number.POSITIVE_INFINITY) * SWITCH_AFTER_INTERVALS;
   const scrapes = [...timesOf].flatMap(([replica, times]) => times.map((tMs) => ({ replica, tMs })));
   scrapes.sort((a, b) => a.tMs - b.tMs || (a.replica < b.replica ? -1 : 1));
   const stretches: Stretch[] = [];

@@ -44,6 +44,15 @@ describe('explainRunbook', () => {
     ]);
   });
 
+  it('says of a rollback that it suspends the sync where Git writes the target', () => {
+    const rollback = (gitops: CompiledRunbook['gitops']) =>
+      explainRunbook({ ...shipped, gitops }).changesProduction.filter((line) => /suspended/.test(line));
+    expect(rollback('suspend')).toEqual([
+      expect.stringMatching(/^rollback: .*its sync is suspended with that/),
+    ]);
+    expect(rollback('refuse')).toEqual([]);
+  });
+
   it('counts containment from the moment at which a standing condition holds', () => {
     const { containment } = explainRunbook(shipped);
     const divert = shipped.steps.find(({ id }) => id === 'divert');

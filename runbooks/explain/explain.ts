@@ -62,7 +62,9 @@ export function explainRunbook(runbook: CompiledRunbook): Explanation {
     severity: runbook.severity,
     inputs: runbook.inputs,
     order: levelsOf(runbook).map((level) => level.map((step) => explainStep(step, runbook))),
-    changesProduction: runbook.steps.filter(isChange).map((step) => `${step.id}: ${describe(step)}`),
+    changesProduction: runbook.steps
+      .filter(isChange)
+      .map((step) => `${step.id}: ${describe(step)}${gitText(step, runbook)}`),
     asked: runbook.steps.flatMap((step) =>
       step.approval === undefined
         ? []
@@ -77,6 +79,12 @@ export function explainRunbook(runbook: CompiledRunbook): Explanation {
 
 function isChange(step: StepPlan): boolean {
   return changesProduction(stepDefinition(step.uses), step.with);
+}
+
+/** Where nothing is said, a workload from Git is not rolled back at all. */
+function gitText({ uses }: StepPlan, { gitops }: CompiledRunbook): string {
+  if (uses !== 'rollback' || gitops !== 'suspend') return '';
+  return '; where Git writes the target, its sync is suspended with that, until Git no longer renders what was left';
 }
 
 /** As workflows/incident/workflow.ts resolves it: what is not proved to be mitigated does not end by itself. */

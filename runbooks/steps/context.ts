@@ -61,7 +61,7 @@ export interface VerificationRequest {
 
 /** The parts of the view that steps write. */
 export type Evidence = Partial<
-  Pick<IncidentView, 'ticketUrl' | 'samples' | 'rollback' | 'verification' | 'actionItems'>
+  Pick<IncidentView, 'ticketUrl' | 'samples' | 'rollback' | 'verification' | 'actionItems' | 'harmHistory'>
 >;
 
 export interface StepContext {
@@ -94,6 +94,8 @@ export interface StepContext {
   record(kind: TimelineKind, text: string, data?: Record<string, unknown>): void;
   reach(milestone: Milestone, atMs?: number): void;
   keep(evidence: Evidence): void;
+  /** Keeps the harm rate over time, as far as it can be read in bounded time; a picture less otherwise. */
+  keepHarmHistory(): Promise<void>;
   /** Sends the target's actor a command and waits for its answer. @throws StepFailure with the actor's reason. */
   command(action: TargetAction): Promise<TargetResult>;
   /** Resolves when each role was accepted by one channel. */

@@ -1,6 +1,11 @@
 import { MILESTONES } from '../../domain/incident.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
-import { correlationOf, DEFAULT_RUNBOOK, matchesLabels } from '../../runbooks/match.ts';
+import {
+  correlationOf,
+  DEFAULT_RUNBOOK,
+  MANUAL_ROLLBACK_RUNBOOK,
+  matchesLabels,
+} from '../../runbooks/match.ts';
 import type { Path, Problem } from '../../runbooks/problem.ts';
 import { stepDefinition } from '../../runbooks/steps/definitions.ts';
 import { didYouMean } from '../../runbooks/suggest.ts';
@@ -48,6 +53,12 @@ export function checkScenario(source: YamlSource, scenario: Scenario, runbook: C
     known(['world', 'metrics', name], 'metric', name, Object.keys(runbook.metrics));
 
   const [first] = spec.alerts;
+  if (spec.declared === undefined && first === undefined)
+    wrong(['alerts'], 'at least one alert, or declared: somebody has to open the incident');
+  if (spec.declared !== undefined && first !== undefined)
+    wrong(['declared'], 'an alert opens the incident, or a person does: write one of the two');
+  if (spec.declared !== undefined && runbook.name !== MANUAL_ROLLBACK_RUNBOOK)
+    wrong(['declared'], `only runbook ${MANUAL_ROLLBACK_RUNBOOK} is declared by a person`);
   const correlation = JSON.stringify(correlationOf(runbook, first?.labels ?? {}));
   for (const [index, alert] of spec.alerts.entries()) {
     const path = ['alerts', index];

@@ -22,6 +22,23 @@ const alert = z.strictObject({
     .describe('When it stops firing: at a time, or after something; absent: never.'),
 });
 
+const declared = z
+  .strictObject({
+    person: z
+      .string()
+      .regex(/^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,99}$/, 'an id as in the access file, such as maria')
+      .describe('Who declares it; does not approve alone.'),
+    reason: text.describe('Why.'),
+    to: z
+      .union([z.enum(['last-known-good', 'previous']), z.strictObject({ revision: z.int().min(1) })], {
+        error: 'write last-known-good, previous or { revision: 12 }',
+      })
+      .optional()
+      .describe('Where to roll back; default: as the runbook says.'),
+    labels: z.record(z.string(), label).describe('What an alert would name the target by.'),
+  })
+  .describe('A person opens the incident, instead of an alert.');
+
 const target = z.strictObject({
   exists: z.boolean().default(true).describe('Whether the workload is in the cluster.'),
   mode: z.enum(['observe', 'approve', 'auto']).default('approve').describe('What may be changed.'),
@@ -357,7 +374,12 @@ export const scenarioSchema = z
         .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
         .default({})
         .describe('Inputs, as an installation would set them.'),
-      alerts: z.array(alert).min(1, 'at least one alert').max(200).describe('What Alertmanager sends.'),
+      alerts: z
+        .array(alert)
+        .max(200)
+        .default([])
+        .describe('What Alertmanager sends; none where a person declares the incident.'),
+      declared: declared.optional(),
       world: world.prefault({}).describe('What Prometheus, Kubernetes and vendors would answer.'),
       people: z.array(person).max(200).default([]).describe('Who does what, when.'),
       vendors: z.array(vendor).max(50).default([]).describe('What fails when; by default everything works.'),

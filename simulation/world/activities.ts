@@ -2,6 +2,7 @@ import type {
   ChatActivities,
   EndpointActivities,
   ExpressionActivities,
+  GitOpsActivities,
   KubernetesActivities,
   LookActivities,
   MeasurementActivities,
@@ -17,6 +18,7 @@ import type {
 type EveryActivity = ChatActivities &
   EndpointActivities &
   ExpressionActivities &
+  GitOpsActivities &
   KubernetesActivities &
   LookActivities &
   MeasurementActivities &

@@ -22,14 +22,17 @@ function cluster(world: object) {
     fallbackHarmRate: [{ atMs: START, value: 0 }],
   });
   const made = new Cluster(TARGET, scenario.spec.world, traffic, START);
-  const plan = (to: 'last-known-good' | 'previous' = 'last-known-good') =>
+  const plan = (
+    to: 'last-known-good' | 'previous' = 'last-known-good',
+    gitops: 'refuse' | 'suspend' = 'refuse',
+  ) =>
     made.planRollback(
       {
         target: TARGET,
         to,
         ledger: made.ledger(START),
         approval: { from: ['ml-oncall'], count: 1 },
-        gitops: 'refuse',
+        gitops,
         served: { forMs: 3_600_000, minClassified: 500, harmRateBelow: 0.01, metrics: {} },
       },
       START,
@@ -84,6 +87,20 @@ describe('the simulated Deployment', () => {
         revert: expect.stringContaining('+    - image: llm:v6'),
       },
     });
+  });
+
+  it('is kept from syncing by the rollback where the runbook says so, and stays so', async () => {
+    const one = cluster({
+      target: { gitops: 'Argo CD Application llm-api' },
+      revisions: [SEVEN, { revision: 6, image: 'llm:v6', known: 'good' }],
+    });
+    const answer = await one.plan('last-known-good', 'suspend');
+    if (!('plan' in answer)) throw new Error(answer.none.reason);
+    expect(answer.plan.gitops?.suspend).toHaveLength(1);
+    expect(answer.plan.warnings.join()).toContain('Argo CD Application llm-api will be suspended');
+    expect(one.made.suspensions()).toEqual([]);
+    one.made.applyRollback(answer.plan, START);
+    expect(one.made.suspensions()).toMatchObject([{ state: 'suspended', shown: false }]);
   });
 
   it('gets a new revision by a rollback, which serves once the rollout is done', async () => {

@@ -11,6 +11,7 @@ import {
 import { type Revisions, summarise } from '../../activities/kubernetes/revisions.ts';
 import { diffTemplates, imagesOf, templateHash } from '../../activities/kubernetes/template.ts';
 import { deploymentType } from '../../activities/kubernetes/workloads/deployment.ts';
+import type { SuspensionState } from '../../domain/gitops-plan.ts';
 import type { ServedByRevision } from '../../domain/rollback-inquiry.ts';
 import type { NoRollback, RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
 import {
@@ -22,6 +23,7 @@ import {
 import type { TargetChange } from '../../domain/target-change.ts';
 import type { Point } from '../scenario/fields.ts';
 import type { ScenarioWorld } from '../scenario/schema.ts';
+import { simulatedState, simulatedSuspension } from './gitops.ts';
 import { absolute, valueAt } from './over-time.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -50,6 +52,7 @@ export class Cluster {
   readonly #revisions: SimulatedRevision[] = [];
   readonly #changes: TargetChange[] = [];
   #deployed: SimulatedRevision | undefined;
+  #suspended = false;
   #generation = 1;
   #rollouts = 0;
 
@@ -163,8 +166,10 @@ export class Cluster {
       servedBy: async (replicaSet) => this.#servedBy(replicaSet, nowMs),
       goodEnough: input.served,
     });
+    const suspension =
+      gitops !== undefined && input.gitops === 'suspend' ? simulatedSuspension(gitops) : undefined;
     const refusal =
-      gitops === undefined
+      gitops === undefined || suspension !== undefined
         ? undefined
         : `${gitops} takes the template from Git and would undo a rollback here`;
     if ('reason' in choice)
@@ -187,10 +192,13 @@ export class Cluster {
       warnings:
         chosen.templateHash === from.templateHash
           ? [`revision ${chosen.revision} has the template that runs now: the rollback changes nothing`]
-          : [],
+          : (suspension?.warnings ?? []),
       owners: [],
       history: revisions.all.map(summaryOf),
       approval,
+      ...(suspension !== undefined && chosen.templateHash !== from.templateHash
+        ? { gitops: suspension.gitops }
+        : {}),
     };
     return { plan: { ...unhashed, hash: rollbackPlanHash(unhashed, this.#deployment().spec) } };
   }
@@ -222,8 +230,14 @@ export class Cluster {
     }
     const wanted = this.#revisions.find(({ hash }) => hash === plan.to.templateHash);
     if (wanted === undefined) throw drifted('the template to go back to is gone');
+    this.#suspended ||= plan.gitops !== undefined;
     const next = this.#deploy(wanted, nowMs);
     return { result: 'patched', revision: next, generation: this.#generation };
+  }
+
+  /** What is kept from syncing for the target. */
+  suspensions(): SuspensionState[] {
+    return this.#suspended ? [simulatedState()] : [];
   }
 
   /** What the rollout of the last patch will come to, and when its pods serve. */

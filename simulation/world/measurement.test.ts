@@ -67,6 +67,37 @@ function world(requestsPerSecond = 40) {
   return { traffic, measurement, measure, decided };
 }
 
+describe('the history of harm', () => {
+  const read = (toMs: number, away?: string, metrics = METRICS) => {
+    const { traffic, measurement } = world();
+    traffic.setServing(START + 5 * MINUTE, 'good');
+    const input = { target: TARGET, metrics, fromMs: START, toMs };
+    return measurement.readHarmHistory(input, START + 10 * MINUTE, away);
+  };
+
+  it('shows the bad revision, then the good one, until now', () => {
+    const { points, stepMs, reason } = read(START + 60 * MINUTE);
+    expect(reason).toBeUndefined();
+    expect(stepMs).toBe(30_000);
+    expect(points).toHaveLength(20);
+    const rates = points.map(({ harmful, classified }) => harmful / classified);
+    expect(rates[2]).toBeCloseTo(0.12, 2);
+    expect(rates[18]).toBe(0);
+  });
+
+  it('has a reason where it has no points', () => {
+    expect(read(START + MINUTE, 'prometheus: no answer')).toMatchObject({
+      points: [],
+      reason: expect.stringMatching(/no answer/),
+    });
+    expect(read(START + MINUTE, undefined, {})).toMatchObject({
+      points: [],
+      reason: expect.stringMatching(/no counters/),
+    });
+    expect(read(START - MINUTE)).toMatchObject({ points: [], reason: expect.stringMatching(/empty/) });
+  });
+});
+
 describe('metrics over simulated traffic', () => {
   it('are what Prometheus would compute: a ratio of rates over its window', () => {
     const { measure } = world();

@@ -229,6 +229,15 @@ export class World {
         if (applied.result === 'patched') world.observed.changes.push('rollback');
         return applied;
       },
+      async checkSuspended() {
+        return { suspensions: world.#mustHaveCluster().suspensions() };
+      },
+      async planResume() {
+        return { none: { reason: 'Git has no other revision in a simulation' } };
+      },
+      async resumeSync() {
+        return { suspensions: world.#mustHaveCluster().suspensions(), approvedBy: [] };
+      },
       async checkFallback() {
         return { problems: spec.world.fallback.problems };
       },
@@ -360,9 +369,11 @@ export class World {
     this.#breaker = breaker;
     this.#fallback = breaker.fallback ?? this.#fallback;
     if (changed) {
-      this.observed.breaker.push(breaker.state);
+      if (before?.state !== breaker.state) this.observed.breaker.push(breaker.state);
       // Ids of commands end in what they command (workflows/incident/services.ts).
-      this.observed.changes.push(commandId.split('.').at(-1)?.replace(/~\d+$/, '') ?? breaker.state);
+      const what = commandId.split('.').at(-1)?.replace(/~\d+$/, '') ?? breaker.state;
+      // The steps of a restore are one.
+      if (what !== 'restore' || this.observed.changes.at(-1) !== what) this.observed.changes.push(what);
       if (breaker.state === 'open' && before?.state !== 'open') this.#diverted++;
       // A gateway that does not read the breaker goes on as before.
       if (this.#diversion().effect !== 'not-seen') this.#traffic.setShare(this.#nowMs, breaker.share);

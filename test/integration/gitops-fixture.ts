@@ -1,9 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import {
   AdmissionregistrationV1Api,
   CustomObjectsApi,
   KubeConfig,
+  loadAllYaml,
   RbacAuthorizationV1Api,
   type V1PolicyRule,
+  type V1Role,
 } from '@kubernetes/client-node';
 import { inject } from 'vitest';
 import type { GitOpsActivities } from '../../activities/contract.ts';
@@ -68,7 +71,12 @@ export async function openGitOpsWorld(): Promise<GitOpsWorld> {
   if (clients) clients.gitOpsNamespaces = [tools];
   const at = (kind: Kind) => ({ ...API[kind], namespace: tools });
   const { trustedEdgeKeys } = world;
-  await grant(kubeConfig.makeApiClient(RbacAuthorizationV1Api), tools, world.rights.user, TOOL_RULES);
+  await grant(
+    kubeConfig.makeApiClient(RbacAuthorizationV1Api),
+    tools,
+    world.rights.user,
+    await rulesOf('firebreak-gitops'),
+  );
 
   const ask = (name: string, policy: 'refuse' | 'suspend') =>
     world.activities().planRollback({
@@ -85,10 +93,15 @@ export async function openGitOpsWorld(): Promise<GitOpsWorld> {
     gitops: createGitOpsActivities({ clusters: world.clusters, trustedEdgeKeys }),
     async ship(name, { labels, annotations }) {
       for (const image of [V1, V2]) {
-        await world.ship(name, image, ({ metadata }) => {
+        await world.put(name, image, ({ metadata }) => {
           if (!metadata) return;
           metadata.labels = { ...metadata.labels, ...labels };
           metadata.annotations = { ...metadata.annotations, ...annotations };
+        });
+        // The controller made the revision: its pods are of no interest here.
+        await until(`revision of ${image}`, async () => {
+          const { metadata, status } = await world.read(name);
+          return status?.observedGeneration === metadata?.generation;
         });
       }
     },
@@ -209,18 +222,15 @@ export async function openGitOpsWorld(): Promise<GitOpsWorld> {
   return opened;
 }
 
-/** All that is needed in a namespace of the tools; Kustomizations' sources are read to know what Git has. */
-const TOOL_RULES: V1PolicyRule[] = [
-  { apiGroups: ['argoproj.io'], resources: ['applications'], verbs: ['get', 'patch'] },
-  { apiGroups: ['argoproj.io'], resources: ['applicationsets'], verbs: ['get'] },
-  { apiGroups: ['kustomize.toolkit.fluxcd.io'], resources: ['kustomizations'], verbs: ['get', 'patch'] },
-  { apiGroups: ['helm.toolkit.fluxcd.io'], resources: ['helmreleases'], verbs: ['get', 'patch'] },
-  {
-    apiGroups: ['source.toolkit.fluxcd.io'],
-    resources: ['gitrepositories', 'ocirepositories', 'buckets'],
-    verbs: ['get'],
-  },
-];
+/** The rules of a Role of deploy/rbac-gitops.yaml: what is tested has these rights and no others. */
+export async function rulesOf(role: 'firebreak-gitops' | 'firebreak-owners'): Promise<V1PolicyRule[]> {
+  const text = await readFile('deploy/rbac-gitops.yaml', 'utf8');
+  const found = (loadAllYaml(text) as V1Role[]).find(
+    ({ kind, metadata }) => kind === 'Role' && metadata?.name === role,
+  );
+  if (found?.rules === undefined) throw new Error(`deploy/rbac-gitops.yaml has no Role ${role}`);
+  return found.rules;
+}
 
 /** Rights of Firebreak's ServiceAccount in one namespace, beside those of deploy/. */
 export async function grant(

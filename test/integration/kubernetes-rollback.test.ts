@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { RollbackPlan } from '../../domain/rollback-plan.ts';
 import { CLUSTER, INCIDENT, type KubeWorld, openKubeWorld, until } from './kubernetes-fixture.ts';
 
@@ -158,6 +160,23 @@ describe('applyRollback', () => {
     await expect(apply(again)).rejects.toMatchObject({
       type: 'PreconditionFailed',
       message: expect.stringMatching(/made anew/),
+    });
+  });
+
+  it('adopts a rollback by hand that came while people were asked', async () => {
+    const plan = await shipAndPlan('by-hand');
+    const { kubectlPath, kubeconfigPath } = inject('stack').kube;
+    const at = ['--kubeconfig', kubeconfigPath, '--namespace', world.namespace];
+    await promisify(execFile)(kubectlPath, ['rollout', 'undo', 'deployment/by-hand', ...at]);
+    const generation = await generationOf('by-hand');
+    const { result, approvedBy } = await apply(plan);
+    expect({ result, approvedBy }).toEqual({ result: 'already-there', approvedBy: ['ada'] });
+    expect(await generationOf('by-hand')).toBe(generation);
+    const { templateHash } = plan.to;
+    const rollout = { target: plan.target, templateHash, generation, timeoutMs: 20_000 };
+    expect(await world.activities().awaitRollout(rollout)).toMatchObject({
+      outcome: 'complete',
+      revision: 3,
     });
   });
 

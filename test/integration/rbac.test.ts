@@ -4,9 +4,14 @@
  */
 import type { V1ClusterRole, V1Role } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { createKubernetesActivities, missingRights, RIGHTS } from '../../activities/kubernetes/index.ts';
+import {
+  createClusterClients,
+  createKubernetesActivities,
+  missingRights,
+  RIGHTS,
+} from '../../activities/kubernetes/index.ts';
 import { attachStack, type StackKube } from '../../demo/stack/attach-stack.ts';
-import { rightsFor } from '../../demo/world/grant-rights.ts';
+import { grantRights, rightsFor } from '../../demo/world/grant-rights.ts';
 import { BREAKER_CONFIG_MAP } from '../../domain/breaker.ts';
 import { installCrds } from './crds.ts';
 import { CLUSTER, type KubeWorld, openKubeWorld } from './kubernetes-fixture.ts';
@@ -128,11 +133,53 @@ describe('deploy/rbac.yaml', () => {
     expect(requests.filter(({ status }) => status === 403).map(rightText)).toEqual([]);
   });
 
+  it('is no more with deploy/rbac-gitops.yaml than the objects of GitOps tools, and what may own a workload', async () => {
+    const { namespace } = world;
+    const tools = `${namespace}-tools`;
+    await world.core.createNamespace({ body: { metadata: { name: tools } } });
+    const more = await grantRights({
+      kube,
+      namespaces: [namespace],
+      toolNamespaces: [tools],
+      files: ['rbac-gitops.yaml'],
+    });
+    const file = `${attachStack(inject('stack')).dir}/${tools}.kubeconfig`;
+    const clients = createClusterClients({ kubeconfig: await more.writeKubeconfig(file), namespaces: {} });
+    const rightsIn = async (place: string) => {
+      const body = { spec: { namespace: place } };
+      const { status } = await clients.authorization.createSelfSubjectRulesReview({ body });
+      return status === undefined ? [] : rightsOf(status).map(rightText);
+    };
+    const before = new Set([...(await roleRights()).map(rightText), ...(await rightsIn('default'))]);
+    const added = async (place: string) => (await rightsIn(place)).filter((right) => !before.has(right));
+    expect({ tools: await added(tools), models: await added(namespace) }).toEqual({
+      tools: [
+        'get argoproj.io/applications',
+        'patch argoproj.io/applications',
+        'get argoproj.io/applicationsets',
+        'get helm.toolkit.fluxcd.io/helmreleases',
+        'patch helm.toolkit.fluxcd.io/helmreleases',
+        'get kustomize.toolkit.fluxcd.io/kustomizations',
+        'patch kustomize.toolkit.fluxcd.io/kustomizations',
+        'get source.toolkit.fluxcd.io/buckets',
+        'get source.toolkit.fluxcd.io/gitrepositories',
+        'get source.toolkit.fluxcd.io/ocirepositories',
+      ],
+      models: [
+        'get apps/replicasets',
+        'get leaderworkerset.x-k8s.io/leaderworkersets',
+        'get serving.knative.dev/services',
+        'get serving.kserve.io/inferencegraphs',
+        'get serving.kserve.io/inferenceservices',
+      ],
+    });
+    await world.core.deleteNamespace({ name: tools });
+  });
+
   it('says what is lacking where there is no Role', async () => {
     const kubeconfig = await world.rights.writeKubeconfig(
       `${attachStack(inject('stack')).dir}/nobody.kubeconfig`,
     );
-    const { createClusterClients } = await import('../../activities/kubernetes/index.ts');
     const elsewhere = createKubernetesActivities({
       clusters: {
         [CLUSTER]: createClusterClients({ kubeconfig, namespaces: { default: { mode: 'approve' } } }),

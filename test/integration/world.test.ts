@@ -100,7 +100,8 @@ async function writeBreaker(
     reason: 'test',
     fallback: 'llm-fallback',
     commandId: 'test',
-    validUntil: breaker.state === 'half-open' ? new Date(Date.now() + HALF_OPEN_LEASE_MS).toISOString() : null,
+    validUntil:
+      breaker.state === 'half-open' ? new Date(Date.now() + HALF_OPEN_LEASE_MS).toISOString() : null,
   };
   const data = { 'deployment.llm-api': JSON.stringify(projection) };
   await writeConfigMap({ ...world.ref(BREAKER_CONFIG_MAP), data });

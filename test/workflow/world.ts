@@ -7,6 +7,7 @@ import type {
   ChatActivities,
   EndpointActivities,
   ExpressionActivities,
+  GitOpsActivities,
   KubernetesActivities,
   LookActivities,
   MeasurementActivities,
@@ -32,6 +33,7 @@ import { evaluateExpression } from '../../runbooks/expressions.ts';
 export type AllActivities = ChatActivities &
   EndpointActivities &
   ExpressionActivities &
+  GitOpsActivities &
   KubernetesActivities &
   LookActivities &
   MeasurementActivities &
@@ -259,6 +261,15 @@ export class World {
           wantedReplicas: 2,
           seconds: 3,
         };
+      },
+      async checkSuspended() {
+        return { suspensions: [] };
+      },
+      async planResume() {
+        return { none: { reason: 'nothing is suspended for it' } };
+      },
+      async resumeSync() {
+        return { suspensions: [], approvedBy: [] };
       },
       async checkFallback() {
         return { problems: [] };

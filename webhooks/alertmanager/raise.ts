@@ -22,7 +22,7 @@ export interface RaiseAlertDeps {
  * @throws GatewayError where Temporal did not take it.
  */
 export function createRaiseAlert(deps: RaiseAlertDeps): SignalingActivities['raiseAlert'] {
-  return async ({ target, alertname, summary, key, labels, runbook }) => {
+  return async ({ target, alertname, summary, key, status = 'firing', labels, runbook }) => {
     const nowMs = (deps.now ?? Date.now)();
     const all = {
       rmf_function: 'MANAGE',
@@ -43,7 +43,7 @@ export function createRaiseAlert(deps: RaiseAlertDeps): SignalingActivities['rai
         version: '4',
         groupKey: `firebreak:${key}`,
         truncatedAlerts: 0,
-        status: 'firing',
+        status,
         receiver: 'firebreak',
         groupLabels: {},
         commonLabels: all,
@@ -51,11 +51,11 @@ export function createRaiseAlert(deps: RaiseAlertDeps): SignalingActivities['rai
         externalURL: '',
         alerts: [
           {
-            status: 'firing',
+            status,
             labels: all,
             annotations: { summary },
             startsAt: new Date(nowMs).toISOString(),
-            endsAt: ZERO_TIME,
+            endsAt: status === 'firing' ? ZERO_TIME : new Date(nowMs).toISOString(),
             generatorURL: '',
             fingerprint: sha256Hex(`${key}\n${alertname}`).slice(0, FINGERPRINT_LENGTH),
           },

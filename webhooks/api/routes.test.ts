@@ -537,6 +537,38 @@ describe('acting', () => {
   });
 });
 
+describe('the plot', () => {
+  const harmHistory = {
+    stepMs: 60_000,
+    startMs: Date.UTC(2026, 2, 1, 9, 58),
+    harmful: [0, 8, 0],
+    classified: [100, 100, 0],
+  };
+
+  it('is an SVG that may style itself and nothing else', async () => {
+    gateway.views.set(viewOf().workflowId, viewOf({ harmHistory, title: '<script>alert(1)</script>' }));
+    const response = await get('/incidents/3f9a/harm.svg');
+    expect(response.statusCode).toBe(200);
+    expect(response.headers).toMatchObject({
+      'content-type': 'image/svg+xml; charset=utf-8',
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+    });
+    expect(response.body).toMatch(/^<svg .*<\/svg>$/s);
+    expect(response.body).not.toContain('<script');
+  });
+
+  it('is not there before anything was read, and for nobody without a token', async () => {
+    const response = await get('/incidents/3f9a/harm.svg');
+    expect(response.statusCode).toBe(404);
+    expect(response.json().error).toMatchObject({
+      code: 'not_found',
+      message: 'There is no plot of this incident yet.',
+    });
+    expect((await request(undefined, 'GET', '/incidents/3f9a/harm.svg')).statusCode).toBe(401);
+  });
+});
+
 describe('answers', () => {
   it('carry headers that keep browsers from making anything of them', async () => {
     const response = await get(`/incidents/${INCIDENT_ID}`);

@@ -117,7 +117,7 @@ export const ACTIONS = {
   'override-breaker': action({
     access: 'override',
     body: z.strictObject({
-      force: z.enum(['open', 'closed', 'none']),
+      force: z.enum(['open', 'closed', 'hold', 'none']),
       reason: text,
       forMs: z.int().min(60_000, 'at least one minute').max(MAX_OVERRIDE_MS, 'at most 24 hours'),
     }),

@@ -129,10 +129,16 @@ notifications:
 http:
   gate: { url: 'http://gate.example', timeout: 2m }
 runbooks: { watchEvery: 10ms }
+clusters:
+  eu-1:
+    prometheus: { url: 'http://prometheus.example' }
+    namespaces: {}
+    traffic: { webhooks: [{ url: 'http://edge.example', secret: 'env:S', timeout: 6s }] }
 `);
     expect(problems).toEqual([
       '3:3 notifications.ml: a channel in Slack needs the app that posts there: configure chat.slack',
       '6:39 http.gate.timeout: at most 50s: a call is given up after a minute anyway',
+      '12:74 clusters.eu-1.traffic.webhooks.0.timeout: at most 4s: diverting traffic does not wait for long',
       '7:13 runbooks.watchEvery: at least 1s: every runbook file is read each time',
     ]);
   });

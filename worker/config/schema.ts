@@ -25,8 +25,8 @@ export const duration = z.string().transform((text, context) => {
 const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' });
 const mode = z.enum(MODES as [string, ...string[]]).transform((text) => text as (typeof MODES)[number]);
 
-/** Several attempts fit into the ten seconds that a projection of the breaker has. */
-export const MAX_TRAFFIC_WEBHOOK_TIMEOUT_MS = 5_000;
+/** All attempts together have the 4.5 s that a projection of the breaker gives to what is beside the ConfigMap. */
+export const MAX_TRAFFIC_WEBHOOK_TIMEOUT_MS = 4_000;
 
 const trafficWebhook = z
   .strictObject({
@@ -34,7 +34,7 @@ const trafficWebhook = z
       'Takes POSTs of JSON; see docs/integrating.md for the shape. Redirects are not followed.',
     ),
     secret: secretRef.describe('The key that signs: whsec_ and the Base64 of at least 24 random bytes.'),
-    timeout: duration.default(2_000).describe('Of one attempt; at most 5s.'),
+    timeout: duration.default(2_000).describe('Of one attempt; at most 4s.'),
   })
   .describe('Is told each change of a breaker of this cluster, signed as Standard Webhooks says.');
 

@@ -129,7 +129,7 @@ export function registerHandlers(
   setHandler(pageReportedSignal, (report) => incident.receivePageReport(report, now()));
   setHandler(targetNewsSignal, (news) => {
     incident.data.breaker = news.breaker;
-    incident.record('breaker', news.text, now());
+    incident.record('breaker', news.text, now(), { breaker: news.breaker.state });
     if (news.needsHuman) {
       incident.needHuman(news.text, now());
       services.pageCommander('the breaker needs a look', `breaker-${incident.data.timeline.length}`);

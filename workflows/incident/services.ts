@@ -14,6 +14,7 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import type { Evaluation, ExpressionFacts, MetricReading } from '../../activities/contract.ts';
+import { historyWindow, keepHistory } from '../../domain/harm-history/history.ts';
 import { ENDED_STEP } from '../../domain/incident.ts';
 import type { PageRequest } from '../../domain/paging.ts';
 import type { StepPlan } from '../../domain/runbook.ts';
@@ -188,6 +189,29 @@ export class IncidentServices {
     if (harmRate !== undefined) data.lastHarmRate = harmRate;
     this.incident.touch();
     return measured;
+  }
+
+  /** Keeps the harm rate over time for ticket and postmortem. Nothing waits for it for long. */
+  async keepHarmHistory(): Promise<void> {
+    const { input, data } = this.incident;
+    if (!input.target.ok) return;
+    const { target } = input.target;
+    const range = historyWindow(this.incident.view(), this.nowMs());
+    try {
+      const reading = await CancellationScope.withTimeout(MEASURE_WITHIN_MS, () =>
+        clusterActivities(target.cluster, 2).readHarmHistory({
+          target,
+          metrics: input.runbook.metrics,
+          ...(data.facts && { facts: data.facts }),
+          ...range,
+        }),
+      );
+      data.evidence.harmHistory = keepHistory(data.evidence.harmHistory, reading);
+      this.incident.touch();
+    } catch (error) {
+      if (isCancellation(error) && CancellationScope.current().consideredCancelled) throw error;
+      log.warn('the harm rate over time could not be read', { problem: readFailure(error).message });
+    }
   }
 
   /** Fills `${{ expression }}` in a text with values, as plain text on one line each. */
@@ -413,6 +437,7 @@ export class IncidentServices {
         Object.assign(data.evidence, evidence);
         incident.touch();
       },
+      keepHarmHistory: () => services.keepHarmHistory(),
       command: (action) => services.command(plan, tries, action),
       async page(request) {
         const dedupKey = incident.roundDedupKey;

@@ -272,7 +272,13 @@ export class Incident {
   /** Opened by a person: who, why and what for stand first in the timeline. */
   private declare({ person, via, reason, atMs, dedupKey, asked, planHash }: Declaration): void {
     this.data.dedupKey = dedupKey;
-    this.record('decision', `declared the incident by hand: ${asked}`, atMs, { reason, via, planHash }, person);
+    this.record(
+      'decision',
+      `declared the incident by hand: ${asked}`,
+      atMs,
+      { reason, via, planHash },
+      person,
+    );
   }
 
   needHuman(reason: string, nowMs: number, step?: string): void {
@@ -590,6 +596,7 @@ export class Incident {
       rollback: data.evidence.rollback,
       verification: data.evidence.verification,
       actionItems: data.evidence.actionItems ?? [],
+      harmHistory: data.evidence.harmHistory,
       breakGlass: data.breakGlass,
       humanNeeded: data.humanNeeded.map(({ reason }) => reason),
       lastHarmRate: data.lastHarmRate,

@@ -1,4 +1,4 @@
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { defineSearchAttributeKey, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
@@ -7,7 +7,9 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  ParentClosePolicy,
   sleep,
+  startChild,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -15,9 +17,10 @@ import type { AlertsReceived } from '../../domain/alert.ts';
 import { targetKey } from '../../domain/target.ts';
 import { renderOutcome } from '../../domain/ticket.ts';
 import { chat, records, vendors } from '../activities.ts';
+import type { aftercare } from '../aftercare/workflow.ts';
 import { readFailure } from '../failure.ts';
-import { incidentId, pagingWorkflowId } from '../ids.ts';
-import { pagesResolvedSignal, SEARCH_ATTRIBUTES } from '../messages.ts';
+import { aftercareWorkflowId, incidentId, pagingWorkflowId } from '../ids.ts';
+import { AFTERCARE_WORKFLOW, pagesResolvedSignal, SEARCH_ATTRIBUTES } from '../messages.ts';
 import { Engine } from './engine.ts';
 import { type Inbox, registerHandlers } from './handlers.ts';
 import { recordTargetChanges } from './observed.ts';
@@ -42,6 +45,9 @@ const RESTART_GRACE_MS = 5_000;
 const MAX_SIGNALS_PER_RUN = 2_000;
 /** Entries of the timeline in one record write: far below Temporal's payload limit. */
 const RECORD_BATCH = 100;
+
+/** Harm that a verification did not see shows with the traffic of a whole day. */
+const WATCH_ON_FOR_MS = 24 * 3_600_000;
 
 interface Background {
   scope: CancellationScope;
@@ -319,6 +325,7 @@ class IncidentRun {
     await Promise.race([Promise.all(before), sleep(STEPS_END_WITHIN_MS)]);
     await services.release();
     await recordTargetChanges(state, services);
+    await services.keepHarmHistory();
     const written = await this.untilDone('the postmortem', () =>
       records.writePostmortem({ view: state.view(), draft: false, atMs: services.nowMs() }),
     );
@@ -332,6 +339,7 @@ class IncidentRun {
       },
     );
     state.reach('closed', services.nowMs());
+    await this.watchOn();
     const number = data.steps.find((step) => step.uses === 'ticket')?.outputs?.number;
     if (typeof number !== 'number') return;
     try {
@@ -349,6 +357,45 @@ class IncidentRun {
         problem: readFailure(error).message,
       });
     }
+  }
+
+  /** A recovery that was proved is looked at for another day: harm that returns opens a linked incident. */
+  private async watchOn(): Promise<void> {
+    const { data, input, services } = this;
+    const [alert] = data.alerts;
+    const proof = input.runbook.steps.find(({ uses }) => uses === 'verify')?.with;
+    if (data.milestones.recovered === undefined || !input.target.ok || !alert || !proof) return;
+    const started = startChild<typeof aftercare>(AFTERCARE_WORKFLOW, {
+      workflowId: aftercareWorkflowId(data.incidentId),
+      // It outlives the incident, and ends by itself.
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      args: [
+        {
+          target: input.target.target,
+          incidentId: data.incidentId,
+          labels: alert.labels,
+          alertname: alert.alertname,
+          runbook: input.runbook.name,
+          metrics: input.runbook.metrics,
+          limits: { harmRate: Number(proof.harmRateBelow), minExposure: Number(proof.minExposure) },
+          sinceMs: services.nowMs(),
+          untilMs: services.nowMs() + WATCH_ON_FOR_MS,
+        },
+      ],
+    });
+    try {
+      await started;
+    } catch (error) {
+      // Begun by the run before this one.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      return;
+    }
+    const hours = WATCH_ON_FOR_MS / 3_600_000;
+    this.state.record(
+      'verification',
+      `Watched for another ${hours} h: harm that returns opens a linked incident`,
+      services.nowMs(),
+    );
   }
 
   /** What the incident before this one, in the same workflow, could not write down before it had to make room. */

@@ -133,8 +133,17 @@ export async function news(state: TargetState, text: string, needsHuman: boolean
 
 /** Tells of what the actor did by itself, on the way that every alert takes. */
 export async function raise(state: TargetState, alertname: string, summary: string): Promise<void> {
-  const { target } = state.data;
+  const { target, watch } = state.data;
   const key = `${targetKey(target)}-${state.breaker.sinceMs}`;
-  const runbook = state.data.watch?.runbook;
-  await signaling.raiseAlert({ target, alertname, summary, key, runbook });
+  state.data.raised.push({ alertname, key });
+  await signaling.raiseAlert({ target, alertname, summary, key, runbook: watch?.runbook });
+}
+
+/** What was told is over. */
+export async function endRaised(state: TargetState, summary: string): Promise<void> {
+  const { target, watch, raised } = state.data;
+  for (let told = raised[0]; told; told = raised[0]) {
+    await signaling.raiseAlert({ target, summary, ...told, status: 'resolved', runbook: watch?.runbook });
+    raised.shift();
+  }
 }

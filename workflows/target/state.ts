@@ -54,6 +54,8 @@ export interface TargetData {
   /** Ready replicas when traffic was sent away: what must be there again for all of it. */
   capacityBefore?: number;
   watch?: WatchSpec;
+  /** Alerts that the actor raised and that are not over. */
+  raised: { alertname: string; key: string }[];
   /** In mode observe: when the breaker would have tripped, told once in a recovery time. */
   wouldHaveTrippedAtMs?: number;
   frozen?: Frozen;
@@ -86,6 +88,7 @@ export class TargetState {
       projectedAtMs: 0,
       projectionProblems: [],
       reverted: 0,
+      raised: [],
       fallbackAway: 0,
     });
   }
@@ -190,6 +193,7 @@ export class TargetState {
       control.override === undefined &&
       Object.keys(control.holders).length === 0 &&
       watch === undefined &&
+      this.data.raised.length === 0 &&
       frozen === undefined &&
       !Object.values(ledger).some((entry) => entry.verdict === 'known-bad')
     );

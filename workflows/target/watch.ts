@@ -4,14 +4,20 @@ import type { LookActivities } from '../../activities/contract.ts';
 import type { RunningRevision } from '../../domain/breaker-machine.ts';
 import { clusterActivities } from '../activities.ts';
 import { readFailure } from '../failure.ts';
-import { carryOut, inTrafficLane, keepProjection, news, raise } from './projection.ts';
+import { carryOut, endRaised, inTrafficLane, keepProjection, news, raise } from './projection.ts';
 import { probe } from './recovery.ts';
 import { CommandRefused, type TargetState } from './state.ts';
 
 /** One scrape of most installations: nothing new can be seen more often. While the target gets some of its traffic. */
 const LOOK_EVERY_MS = 15_000;
-/** While it gets none of it: a diversion may last for days. */
+/** Between two looks, whatever ends: an end that cannot be carried out must not spin. */
+const LEAST_PAUSE_MS = 1_000;
+/** While it gets none of it. */
 const LOOK_WHILE_OPEN_EVERY_MS = 30_000;
+/** A diversion may last for days: what has held for hours is looked at more rarely, up to this. */
+const LONGEST_BETWEEN_LOOKS_MS = 2 * 60_000;
+/** Part of the time that it has held already until the next look. */
+const REST = 1 / 60;
 /** Looks in a row that must find the fallback unable to serve: one may fall into a rollout. */
 const AWAY_LOOKS = 2;
 /** A look is not worth repeating for long: the next one comes. */
@@ -26,6 +32,7 @@ export async function watchTarget(state: TargetState, draining: () => boolean): 
       state.breaker.state !== 'closed' ||
       data.control.override !== undefined ||
       data.watch !== undefined ||
+      data.raised.length > 0 ||
       data.frozen !== undefined;
     await condition(() => wanted() || draining());
     if (draining()) return;
@@ -35,6 +42,8 @@ export async function watchTarget(state: TargetState, draining: () => boolean): 
     if (state.breaker.state !== 'closed' || data.control.override !== undefined)
       await attempt('the breaker', () => lookAtBreaker(state, draining));
     if (data.watch !== undefined) await attempt('the watched target', () => watchHarm(state, draining));
+    else if (state.breaker.state === 'closed')
+      await attempt('the end of an alert', () => endRaised(state, 'Nothing is watched any more'));
   }
 }
 
@@ -44,8 +53,12 @@ function nextLookMs(state: TargetState): number {
   const ends = [control.override?.untilMs, control.shareUntilMs, frozen?.untilMs].filter(
     (at) => at !== undefined,
   );
-  const every = state.breaker.state === 'open' ? LOOK_WHILE_OPEN_EVERY_MS : LOOK_EVERY_MS;
-  return Math.max(1, Math.min(every, ...ends.map((at) => at - Date.now())));
+  const heldForMs = Date.now() - state.breaker.sinceMs;
+  const every =
+    state.breaker.state === 'open'
+      ? Math.min(Math.max(LOOK_WHILE_OPEN_EVERY_MS, heldForMs * REST), LONGEST_BETWEEN_LOOKS_MS)
+      : LOOK_EVERY_MS;
+  return Math.max(LEAST_PAUSE_MS, Math.min(every, ...ends.map((at) => at - Date.now())));
 }
 
 async function attempt(what: string, work: () => Promise<void>): Promise<void> {
@@ -172,7 +185,10 @@ async function watchHarm(state: TargetState, draining: () => boolean): Promise<v
     sinceMs: state.breaker.sinceMs,
     limits: watch.limits,
   });
-  if (look.verdict !== 'exceeded') return;
+  if (look.verdict !== 'exceeded') {
+    await endRaised(state, 'No harm above the limit is proved any more');
+    return;
+  }
   const reason = `watched: ${look.reasons.join('; ')}`;
   const { mode } = await clusterActivities(target.cluster, LOOK_ATTEMPTS).readTarget({ target });
   if (mode === 'observe') {

@@ -8,7 +8,7 @@ export function binomialUpTo(harmful: number, classified: number, rate: number):
   return Math.exp(logBetaTails(rate, harmful + 1, classified - harmful).above);
 }
 
-/** The exact one-sided test, both ways. */
+/** The exact one-sided test, both ways. Counts need not be whole (a design effect divides them). */
 export function exactTest(harmful: number, classified: number, { threshold, confidence }: Question) {
   const alpha = 1 - confidence;
   return {
@@ -23,15 +23,16 @@ const MAX_SAMPLE = 1_000_000;
 /**
  * The least sample with which the exact test finds, with probability `power`, that a target with harm at `rate` is on its
  * side of the threshold.
+ * @param designEffect what the test divides counts by, to be as careful about clusters as that.
  * @throws RangeError when no sample below a million does.
  */
-export function sampleFor(rate: number, power: number, question: Question): number {
+export function sampleFor(rate: number, power: number, question: Question, designEffect = 1): number {
   const healthy = rate < question.threshold;
   // The least harm with which the test is not "recovered" any more, or with which it is "not recovered": grows with n.
   let limit = 0;
   for (let classified = 1; classified <= MAX_SAMPLE; classified += 1) {
     const passes = (harmful: number) => {
-      const result = exactTest(harmful, classified, question);
+      const result = exactTest(harmful / designEffect, classified / designEffect, question);
       return healthy ? !result.recovered : result.notRecovered;
     };
     while (limit <= classified && !passes(limit)) limit += 1;
@@ -72,12 +73,17 @@ export function fixedSample(name: string): Method {
 
 const planned = new Map<string, { recovered: number; 'not-recovered': number }>();
 
-/** Planning takes a second; there are a handful of questions. */
-export function samplesOf(question: Question): { recovered: number; 'not-recovered': number } {
-  const key = JSON.stringify([question.threshold, question.confidence]);
+/** Planning takes a while; there are a handful of questions. */
+export function samplesOf(
+  question: Question,
+  designEffect = 1,
+): { recovered: number; 'not-recovered': number } {
+  const key = JSON.stringify([question.threshold, question.confidence, designEffect]);
+  const plan = (multiple: number) =>
+    sampleFor(question.threshold * multiple, PLANNED_POWER, question, designEffect);
   const sample = planned.get(key) ?? {
-    recovered: sampleFor(question.threshold * PLANNED_AT.healthy, PLANNED_POWER, question),
-    'not-recovered': sampleFor(question.threshold * PLANNED_AT.harmful, PLANNED_POWER, question),
+    recovered: plan(PLANNED_AT.healthy),
+    'not-recovered': plan(PLANNED_AT.harmful),
   };
   planned.set(key, sample);
   return sample;

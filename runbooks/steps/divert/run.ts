@@ -41,6 +41,7 @@ export const run: StepRunner = {
     context.record(
       'breaker',
       fallback ? `Breaker open: all traffic goes to ${fallback}` : 'Breaker open: all traffic is blocked',
+      { breaker: 'open' },
     );
     const effect = await context.awaitDiverted(CONTAINED_SHARE, MEASURE_CONTAINMENT_FOR_MS);
     if (effect.effect !== 'measured') {

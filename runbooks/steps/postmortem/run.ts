@@ -4,6 +4,7 @@ import type { StepRunner } from '../context.ts';
 /** Drafts the postmortem and its action items; it is written anew when the incident is resolved. */
 export const run: StepRunner = {
   async run(context) {
+    await context.keepHarmHistory();
     const written = await context.records.writePostmortem({
       view: context.view(),
       draft: true,

@@ -19,7 +19,9 @@ export const run: StepRunner = {
     for (const share of input.steps) {
       const result = await giveBack(context, share);
       if (result.breaker.state === 'closed') return closed(context, result);
-      context.record('breaker', `${percent(share)} of the traffic is back on the target`);
+      context.record('breaker', `${percent(share)} of the traffic is back on the target`, {
+        breaker: 'half-open',
+      });
       await sleep(input.everyMs);
       await refuseHarm(context, input, result.breaker.fallback);
     }
@@ -32,7 +34,8 @@ export const run: StepRunner = {
 };
 
 function closed(context: StepContext, result: BreakerResult): Record<string, unknown> {
-  context.record('breaker', result.note ?? 'All traffic is back on the target; the breaker is closed');
+  const text = result.note ?? 'All traffic is back on the target; the breaker is closed';
+  context.record('breaker', text, { breaker: 'closed' });
   context.reach('restored');
   return { breaker: result.breaker.state };
 }
@@ -74,6 +77,8 @@ async function refuseHarm(
   const seen = look.reasons.join('; ');
   const reason = `incident ${context.incidentId}: harm came back with the traffic`;
   await CancellationScope.nonCancellable(() => context.command({ kind: 'divert', fallback, reason }));
-  context.record('breaker', 'Harm came back with the traffic; all of it is diverted again');
+  context.record('breaker', 'Harm came back with the traffic; all of it is diverted again', {
+    breaker: 'open',
+  });
   throw new StepFailure('PreconditionFailed', `Harm came back with the traffic (${seen})`, 'not-recovered');
 }

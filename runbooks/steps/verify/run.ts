@@ -9,7 +9,7 @@ const SHARE_MARGIN_MS = 5 * 60_000;
 /** Takes the share away again: the revision is not proved, whatever the reason. Runs even when the step was cancelled. */
 async function reopen(context: StepContext, fallback: string | undefined, reason: string): Promise<void> {
   await CancellationScope.nonCancellable(() => context.command({ kind: 'divert', fallback, reason }));
-  context.record('breaker', 'The share was taken away again; all traffic is diverted');
+  context.record('breaker', 'The share was taken away again; all traffic is diverted', { breaker: 'open' });
 }
 
 function describe(result: VerificationSummary): string {
@@ -41,6 +41,7 @@ export const run: StepRunner = {
         context.record(
           'breaker',
           `Half-open: ${(share * 100).toFixed(0)}% of traffic goes to the rolled-back revision`,
+          { breaker: 'half-open' },
         );
       }
       // The verdict is about this template and no other: the target refuses it for one that came meanwhile.
@@ -64,6 +65,7 @@ export const run: StepRunner = {
         classifierLagMs: input.classifierLagMs,
       });
       context.keep({ verification: result });
+      await context.keepHarmHistory();
       context.record('verification', describe(result), { ...result });
       if (result.outcome !== 'recovered') {
         if (result.outcome === 'not-recovered') {

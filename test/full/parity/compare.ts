@@ -1,5 +1,5 @@
-import type { Json, Twin } from './twin.ts';
-import { readRevisions, readWorkload } from './twin.ts';
+import type { Json } from './objects.ts';
+import { readRevisions, readWorkload, type Twin } from './twin.ts';
 
 /** A workload and its revisions as far as both tools must leave them the same. */
 export interface Picture {
@@ -42,9 +42,11 @@ function normalised({ metadata, status, ...rest }: Json, withGeneration: boolean
       // How often a controller scaled a ReplicaSet on the way is its own matter.
       ...(withGeneration ? { generation } : {}),
       ownerReferences: ownerReferences?.map(({ uid: _uid, ...reference }: { uid?: string }) => reference),
-      managers: [
-        ...new Set(managedFields?.map(({ manager, subresource }) => `${manager}/${subresource ?? ''}`)),
-      ].sort(),
+      // One text: a list would differ in all that follows the first difference.
+      managers: managedFields
+        ?.map(({ manager, subresource }) => `${manager}${subresource === undefined ? '' : `/${subresource}`}`)
+        .sort()
+        .join(' '),
     },
     status: { replicas, readyReplicas, updatedReplicas, collisionCount, currentRevision, updateRevision },
   };

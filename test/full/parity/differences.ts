@@ -27,7 +27,7 @@ export const DELIBERATE_DIFFERENCES: readonly DeliberateDifference[] = [
   },
   {
     name: 'field-manager',
-    reason: 'The API server notes that the fields were written by "firebreak", not by "kubectl-rollout".',
+    reason: 'The API server notes that the fields were written by "firebreak", not by "kubectl".',
     field: ({ path }) => path === 'workload.metadata.managers',
   },
   {

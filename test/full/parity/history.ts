@@ -45,7 +45,7 @@ const LIMITS = [0, 1, 10] as const;
 const ANNOTATIONS: readonly [key: string, values: readonly string[]][] = [
   ['kubernetes.io/change-cause', ['first', 'second', 'third']],
   ['team', ['a', 'b']],
-  ['example.com/a~b', ['x', 'y']],
+  ['example.com/a.b_c', ['x', 'y']],
   ['kubectl.kubernetes.io/last-applied-configuration', ['{"a":1}', '{"a":2}']],
   ['deployment.kubernetes.io/max-replicas', ['7']],
   ['firebreak.dev/mode', ['approve', 'auto']],

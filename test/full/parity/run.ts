@@ -16,8 +16,8 @@ export interface Cli {
 export interface Comparison {
   seed: number;
   features: string[];
-  kubectl: Undone;
-  firebreak: Undone;
+  /** Absent where the history could not be played to its end: then there is a problem. */
+  answers?: { kubectl: Undone; firebreak: Undone };
   /** Names of the deliberate differences that occurred. */
   deliberate: string[];
   /** Everything else that differed, each with the path of the field or what was answered. */
@@ -39,7 +39,9 @@ export async function compareAll(
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
       for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-        const comparison = await compareOne(kube, cli, seed);
+        const comparison = await compareOne(kube, cli, seed).catch((error: Error) =>
+          notCompared(seed, error),
+        );
         done.push(comparison);
         report(comparison);
       }
@@ -62,19 +64,17 @@ async function compareOne(kube: KubeClient, cli: Cli, seed: number): Promise<Com
     for (const name of Object.values(namespaces))
       await kube.core.createNamespace({ body: { metadata: { name } } });
     return await compareTwins(kube, cli, { seed, history, namespaces });
-  } catch (error) {
-    throw new Error(`seed ${seed} (${JSON.stringify(history)}): ${(error as Error).message}`, {
-      cause: error,
-    });
   } finally {
-    await Promise.all(Object.values(namespaces).map((namespace) => dispose(kube, namespace)));
+    // Not waited for: pods end without grace, and nothing else is in the way.
+    await Promise.all(Object.values(namespaces).map((name) => kube.core.deleteNamespace({ name })));
     await node.stop();
   }
 }
 
-/** Without its owner a pod is not made again, and without grace it needs no node to end it. */
-async function dispose(kube: KubeClient, namespace: string): Promise<void> {
-  await kube.core.deleteNamespace({ name: namespace });
+function notCompared(seed: number, { message }: Error): Comparison {
+  const history = historyOf(seed);
+  const problems = [`${message} (${JSON.stringify(history)})`];
+  return { seed, features: featuresOf(history), deliberate: [], problems };
 }
 
 async function compareTwins(
@@ -123,9 +123,19 @@ async function compareTwins(
     const moved = differencesOf(before.firebreak, after.firebreak);
     problems.push(...moved.map((field) => `though nothing was rolled back: ${described(field)}`));
   }
-  return { seed, features: featuresOf(history), kubectl, firebreak, deliberate: [...deliberate], problems };
+  const features = [...featuresOf(history), `kubectl: ${kubectl.result}`];
+  return { seed, features, answers: { kubectl, firebreak }, deliberate: [...deliberate], problems };
 }
 
 function described({ path, kubectl, firebreak }: FieldDifference): string {
   return `${path}: kubectl ${JSON.stringify(kubectl)}, firebreak ${JSON.stringify(firebreak)}`;
+}
+
+export function seedsUpTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index + 1);
+}
+
+/** One line a problem, with the seed that makes it again. */
+export function problemsOf(comparisons: readonly Comparison[]): string[] {
+  return comparisons.flatMap(({ seed, problems }) => problems.map((problem) => `seed ${seed}: ${problem}`));
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ParityKind } from './history.ts';
-import { controllerUid, type Json } from './twin.ts';
+import { controllerUid, type Json } from './objects.ts';
 
 /** Annotations that the controller does not copy from a Deployment to its ReplicaSet. */
 const NOT_COPIED = new Set([
@@ -51,7 +51,9 @@ function deploymentLacks(workload: Json, own: Json[]): string | undefined {
     if (replicas > 0 && desired !== String(spec.replicas)) return `${metadata.name} is not told the scale`;
   }
   const total = own.reduce((sum, { spec: wanted }) => sum + (wanted as Spec).replicas, 0);
-  if (total !== spec.replicas) return `${total} replicas of ${spec.replicas}`;
+  // While paused none is made anew.
+  const lost = spec.paused === true && own.length === 0;
+  if (total !== spec.replicas && !lost) return `${total} replicas of ${spec.replicas}`;
   const { replicas = 0, readyReplicas = 0, availableReplicas = 0 } = workload.status as Status;
   if (replicas !== total || readyReplicas !== total || availableReplicas !== total)
     return 'the status is old';

@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { apiStatus, type KubeClient } from '../../../demo/world/kube-client.ts';
+import { canonicalJson } from '../../../domain/canonical-json.ts';
 import type { History, ParityKind, Step } from './history.ts';
+import { controllerUid, type Json, numberOf } from './objects.ts';
 import { isSettled } from './settled.ts';
 
 /** Name of the workload, the same in each namespace: names of its revisions are then the same as well. */
@@ -11,20 +13,6 @@ const POLL_MS = 250;
 /** Rollouts of a few pods that are ready at once take a second; many histories go on side by side. */
 const SETTLE_WITHIN_MS = 60_000;
 const MAX_WRITES = 20;
-
-/** Any JSON of the API: what is asserted on is compared as it is. */
-export type Json = Record<string, unknown> & {
-  metadata: {
-    name: string;
-    uid: string;
-    generation?: number;
-    creationTimestamp: string;
-    labels?: Record<string, string>;
-    annotations?: Record<string, string>;
-    ownerReferences?: object[];
-    deletionTimestamp?: string;
-  };
-};
 
 export interface Twin {
   kube: KubeClient;
@@ -317,16 +305,6 @@ async function deleteRevision(twin: Twin, which: number | 'current'): Promise<vo
   if (kind === 'StatefulSet') await poke(twin);
 }
 
-export function numberOf(revision: Json): number {
-  if (typeof revision.revision === 'number') return revision.revision;
-  return Number(revision.metadata.annotations?.['deployment.kubernetes.io/revision'] ?? 0);
-}
-
-export function controllerUid({ ownerReferences = [] }: Json['metadata']): string | undefined {
-  const references = ownerReferences as { uid: string; controller?: boolean }[];
-  return references.find(({ controller }) => controller)?.uid;
-}
-
 /** A revision with the labels that the selector wants, which the controller did not make. */
 async function addOrphan(
   twin: Twin,
@@ -353,8 +331,9 @@ async function addOrphan(
           apiVersion: 'apps/v1',
           kind: 'ControllerRevision',
           metadata,
-          revision: Number(revision) > 0 ? Number(revision) : 0,
-          data: { spec: { template: { $patch: 'replace', ...template } } },
+          revision: /^\d+$/.test(revision ?? '') ? Number(revision) : 0,
+          // Ordered as the API orders it when it writes it again: it counts another order as a change.
+          data: JSON.parse(canonicalJson({ spec: { template: { ...template, $patch: 'replace' } } })),
         }
       : {
           apiVersion: 'apps/v1',

@@ -5,7 +5,8 @@ import { type Decision, decisionText } from '../../../domain/decision.ts';
 import type { RollbackPlan, RollbackTo } from '../../../domain/rollback-plan.ts';
 import type { Target } from '../../../domain/target.ts';
 import type { History } from './history.ts';
-import { controllerUid, NAME, numberOf, readRevisions, readWorkload, type Twin } from './twin.ts';
+import { controllerUid, numberOf } from './objects.ts';
+import { NAME, readRevisions, readWorkload, type Twin } from './twin.ts';
 
 const CLUSTER = 'local';
 const APPROVE_WITHIN_MS = 60_000;

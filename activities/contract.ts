@@ -4,8 +4,8 @@
  */
 import type { Breaker } from '../domain/breaker.ts';
 import type { SignedDecision } from '../domain/decision.ts';
-import type { HarmReading } from '../domain/harm-history/types.ts';
 import type { GitOpsRef, ResumePlan, SuspensionState } from '../domain/gitops-plan.ts';
+import type { HarmReading } from '../domain/harm-history/types.ts';
 import type { ActionItem, IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
 import type {
   NoRollback,
@@ -432,7 +432,7 @@ export interface SignalingActivities {
   /**
    * Something that was noticed by itself goes the way of every alert: matched, correlated, answered by an incident.
    * @param key same for the same event: told again, it is the same alert.
-   * @param labels beside those of the target; they win over them.
+   * @param labels beside those of the target; they win over them where they mean the same target.
    * @param runbook answers it, where it is loaded; else whichever matches.
    */
   raiseAlert(input: {

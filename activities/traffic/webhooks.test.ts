@@ -89,17 +89,23 @@ describe('the breaker as a webhook', () => {
   });
 
   it.each([
-    ['a refusal, which is not repeated', (response: ServerResponse) => response.writeHead(401).end(), 1],
-    ['errors, a few times', (response: ServerResponse) => response.writeHead(500).end(), 3],
-    ['silence, a few times', () => undefined, 3],
+    [
+      'a refusal, which is not repeated',
+      (response: ServerResponse) => response.writeHead(401).end(),
+      1,
+      5_000,
+    ],
+    ['errors, a few times', (response: ServerResponse) => response.writeHead(500).end(), 3, 5_000],
+    ['silence, a few times', () => undefined, 3, 500],
     [
       'a redirect, which is not followed',
       (r: ServerResponse) => r.writeHead(307, { location: url }).end(),
       1,
+      5_000,
     ],
-  ])('names %s, without address or answer', async (_what, answer, attempts) => {
+  ])('names %s, without address or answer', async (_what, answer, attempts, timeoutMs) => {
     respond = answer as typeof respond;
-    const problems = await sender(100).send(TARGET, OPEN, BUDGET_MS);
+    const problems = await sender(timeoutMs).send(TARGET, OPEN, 15_000);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/clusters\.eu-1\.traffic\.webhooks\[0\] \(127\.0\.0\.1:\d+\)/);
     expect(problems[0]).not.toMatch(/nobody-may-see/);

@@ -251,6 +251,8 @@ describe('rollback apply', () => {
     expect(nothing).toMatchObject({ code: 0 });
     expect(nothing.err).toContain('Nothing was declared');
     expect(targets.declared).toEqual([]);
+    expect(await apply(['--yes', '--prove', '--no-wait'])).toMatchObject({ code: 0 });
+    expect(targets.declared).toHaveLength(1);
   });
 
   it('only declares with --no-wait, and prints the id', async () => {

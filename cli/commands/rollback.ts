@@ -25,6 +25,7 @@ interface PlanOptions extends TargetOptions {
 interface ApplyOptions extends PlanOptions {
   reason: string;
   yes?: boolean;
+  prove?: boolean;
   wait: boolean;
 }
 
@@ -70,6 +71,10 @@ When no server is there to ask: firebreak emergency --help`,
   )
     .requiredOption('--reason <text>', 'why; recorded and shown to who approves', reason)
     .option('-y, --yes', 'do not ask')
+    .option(
+      '--prove',
+      'declare it also where the template is there already: proves it, and gives diverted traffic back',
+    )
     .option('--no-wait', 'do not follow the incident')
     .action((target: TargetReference, options: ApplyOptions) => apply(context, target, options));
 
@@ -131,8 +136,8 @@ async function apply(context: Context, target: TargetReference, options: ApplyOp
     throw new CliError(EXIT.failed, 'no_rollback', plain(`No rollback is possible: ${answer.none.reason}`));
   }
   const { plan } = answer;
-  if (plan.from.templateHash === plan.to.templateHash) {
-    output.note('Nothing was declared: the template is there already.');
+  if (plan.from.templateHash === plan.to.templateHash && options.prove !== true) {
+    output.note('Nothing was declared: the template is there already. To prove it all the same: --prove');
     if (options.json) output.json({ result: 'already-there', plan });
     return;
   }

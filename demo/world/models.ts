@@ -17,6 +17,12 @@ export interface ModelRef {
   name: string;
 }
 
+/** How many pods a rollout may have beyond those wanted, and how many fewer may be available meanwhile. */
+export interface RollingUpdate {
+  maxSurge: number;
+  maxUnavailable: number;
+}
+
 export interface ShipModelOptions extends ModelRef {
   image: string;
   replicas: number;
@@ -28,6 +34,8 @@ export interface ShipModelOptions extends ModelRef {
   templateAnnotations?: Record<string, string>;
   /** Default: Kubernetes' own, 600. */
   progressDeadlineSeconds?: number;
+  /** Default: Kubernetes' own, a quarter more and a quarter less than wanted. */
+  rollingUpdate?: RollingUpdate;
   /** Shown in the rollout history; default: `ship IMAGE`. */
   changeCause?: string;
   /** ConfigMaps that the model's container takes its environment from; they need not exist. */
@@ -143,6 +151,31 @@ export async function awaitRolledOut(
   return rollout;
 }
 
+/**
+ * Waits until at least so many pods of the image are ready, beside whatever else the Deployment runs.
+ * @throws Error with the last count when that takes longer than `timeoutMs` (default 60 s).
+ */
+export async function awaitReadyPods(
+  ref: ModelRef & { image: string; pods: number; timeoutMs?: number },
+): Promise<Rollout> {
+  const { namespace, name, image, pods, timeoutMs = DEFAULT_TIMEOUT_MS } = ref;
+  const kube = connectKube(ref.kubeconfig);
+  let ready = 0;
+  const seen = await followUntil(kube, replicaSetsOf(kube, namespace), timeoutMs, (items) => {
+    const replicaSet = items.find(
+      (one) =>
+        mainImage(one) === image && one.metadata?.ownerReferences?.some((owner) => owner.name === name),
+    );
+    if (replicaSet === undefined) return undefined;
+    ready = replicaSet.status?.readyReplicas ?? 0;
+    return ready < pods ? undefined : { revision: revisionOf(replicaSet), image, readyReplicas: ready };
+  });
+  if (seen !== undefined) return seen;
+  throw new Error(
+    `Deployment ${namespace}/${name} has ${ready} ready pods of ${image} after ${timeoutMs / 1_000} s, ${pods} are waited for`,
+  );
+}
+
 /** Image of the first container of the Deployment's template: what it should run, whatever runs yet. */
 export async function imageOf(ref: ModelRef): Promise<string> {
   return mainImage(await readDeployment(connectKube(ref.kubeconfig), ref));
@@ -170,7 +203,7 @@ export async function revisionsOf(ref: ModelRef): Promise<RevisionHistory> {
 }
 
 function deploymentOf(options: ShipModelOptions): V1Deployment {
-  const { name, image, replicas, labels = {}, configMaps = [] } = options;
+  const { name, image, replicas, labels = {}, configMaps = [], rollingUpdate } = options;
   const selector = { app: name };
   const envFrom = configMaps.map((configMap) => ({ configMapRef: { name: configMap, optional: true } }));
   return {
@@ -188,6 +221,7 @@ function deploymentOf(options: ShipModelOptions): V1Deployment {
       replicas,
       selector: { matchLabels: selector },
       progressDeadlineSeconds: options.progressDeadlineSeconds,
+      ...(rollingUpdate ? { strategy: { type: 'RollingUpdate', rollingUpdate } } : {}),
       template: {
         metadata: { labels: { ...labels, ...selector }, annotations: options.templateAnnotations },
         spec: {
@@ -221,6 +255,13 @@ function deploymentsOf({ apps }: KubeClient, namespace: string, name: string): F
     list: (): Promise<KubernetesListObject<V1Deployment>> =>
       apps.listNamespacedDeployment({ namespace, fieldSelector }),
     fieldSelector,
+  };
+}
+
+function replicaSetsOf({ apps }: KubeClient, namespace: string): FollowedKind<V1ReplicaSet> {
+  return {
+    path: `/apis/apps/v1/namespaces/${namespace}/replicasets`,
+    list: (): Promise<KubernetesListObject<V1ReplicaSet>> => apps.listNamespacedReplicaSet({ namespace }),
   };
 }
 

@@ -2,7 +2,9 @@ import type { BreakerState } from '../../domain/breaker.ts';
 import type { IncidentState, Outcome } from '../../domain/incident.ts';
 import type { RolloutResult } from '../../domain/rollback-plan.ts';
 import type { ImageBehaviour, TrafficChange } from '../traffic/options.ts';
+import type { RollingUpdate } from './models.ts';
 import type { PodBehaviour } from './pod-lifecycle.ts';
+import { SCENARIOS } from './scenarios-table.ts';
 
 export const SCENARIO_NAMES = [
   'rollback',
@@ -10,20 +12,31 @@ export const SCENARIO_NAMES = [
   'bad-previous',
   'no-traffic',
   'never-ready',
+  'no-capacity',
   'flap',
+  'fallback-bad',
+  'two-incidents',
+  'canary',
 ] as const;
 export type ScenarioName = (typeof SCENARIO_NAMES)[number];
 
-/** What the driver sees happen; a scenario may change the world at each, once. */
-export type WorldEvent =
-  /** v2 has rolled out. */
-  | 'v2-shipped'
-  /** The incident waits for the approval of its rollback. */
+/** What the driver sees of an incident. */
+export type IncidentEvent =
+  /** It waits for the approval of its rollback. */
   | 'approval-asked'
+  /** The diversion was measured in traffic. */
+  | 'contained'
+  /** The fallback failed as well: nobody is served. */
+  | 'blocked'
   /** Alertmanager has told that the alert is resolved, with the incident still open. */
   | 'alert-resolved'
   /** And that it fires again. */
   | 'alert-fired-again';
+
+/** What the driver sees happen; a scenario may change the world at each, once. */
+export type WorldEvent =
+  /** v2 has rolled out; of a canary, its first pod serves. */
+  'v2-shipped' | IncidentEvent;
 
 export interface WorldChange {
   /** For the story: what happens, in a few words. */
@@ -37,6 +50,8 @@ export interface ScenarioModel {
   deployment: string;
   image: string;
   replicas: number;
+  /** How its Deployment replaces pods; absent: Kubernetes' own way. */
+  rollingUpdate?: RollingUpdate;
 }
 
 export interface Expectation {
@@ -58,10 +73,16 @@ export interface Expectation {
   /** How the rollout of the rollback ended; `none`: nothing was patched. */
   rollout: RolloutResult['outcome'] | 'none';
   verification: 'recovered' | 'not-recovered' | 'insufficient-evidence' | 'none';
+  /** Pods of v2 that got any request, by Prometheus' counters. */
+  v2PodsServing: number;
+  /** Users were once refused because the breaker named no fallback, by the gateway's counter. */
+  blocked: boolean;
+  /** The image whose outputs were far more harmful than any other revision's, as the plan showed it; null: not looked at. */
+  blames: string | null;
   /** Somebody above the first responders was paged. */
   commanderPaged: boolean;
-  /** Always one, however often the alert fires. */
-  incidents: 1;
+  /** One for each runbook and Deployment that an alert is about, however often it fires. */
+  incidents: 1 | 2;
 }
 
 export interface Scenario {
@@ -78,154 +99,19 @@ export interface Scenario {
     rps: number;
     images: Record<string, ImageBehaviour>;
   };
+  /** How pods of an image start from the beginning; others are ready in a moment. */
+  pods?: Record<string, PodBehaviour>;
+  /** The rollout of v2 is held at this many pods of it that serve; absent: it goes through. */
+  canaryPods?: number;
+  /** The answer of a rollback's plan is looked at for what each revision served. */
+  looksAtRevisions?: boolean;
+  /** A second team answers the same harm with an alert and a runbook of its own: its incident is followed as well. */
+  secondTeam?: boolean;
   on: Partial<Record<WorldEvent, WorldChange>>;
-  /** What the approver says, and when; never before the approval is asked for. */
-  decision: { verdict: 'approve' | 'reject'; after: WorldEvent };
+  /** What the approver says, and after which events, waited for in this order; the approval is asked for before. */
+  decision: { verdict: 'approve' | 'reject'; after: IncidentEvent[] };
   expected: Expectation;
 }
-
-const MODEL = 'llm-api';
-const FALLBACK = 'llm-fallback';
-const V1_IMAGE = 'demo.invalid/llm:v1';
-const V2_IMAGE = 'demo.invalid/llm:v2';
-const FALLBACK_IMAGE = 'demo.invalid/llm-small:v1';
-
-/** At a share of 10%, enough for a verdict within seconds: 500 classified outputs are its minimum exposure. */
-const USERS_RPS = 600;
-/** The fallback's own users: what is known of its harm comes from them before anything is diverted to it. */
-const FALLBACK_RPS = 20;
-
-/** A tenth of the threshold of alert and verification (1%). */
-const HEALTHY = 0.001;
-/** Its own users are few: one harmful output among the first hundred must stay rare, or its alert fires too. */
-const HEALTHY_FALLBACK = 0.0001;
-/** Far above the runbook's limit for diverting at once (5%). */
-const HARMFUL = 0.12;
-/** Between the alert's 1% and the 5% above which traffic is diverted. */
-const MILDLY_HARMFUL = 0.03;
-
-/** Short against the rest of the demo; long against the fraction of a second that pods need where they get ready. */
-const SHORT_PROGRESS_DEADLINE_SECONDS = 10;
-
-const RECOVERED: Expectation = {
-  state: 'closed',
-  outcome: 'recovered',
-  image: V1_IMAGE,
-  breaker: 'closed',
-  fallback: null,
-  servedBy: 'target',
-  divertedWhole: true,
-  specChanges: 1,
-  revisionsMade: 1,
-  rollout: 'complete',
-  verification: 'recovered',
-  commanderPaged: false,
-  incidents: 1,
-};
-const CONTAINED: Omit<Expectation, 'outcome' | 'verification'> = {
-  state: 'needs-human',
-  image: V1_IMAGE,
-  breaker: 'open',
-  fallback: FALLBACK,
-  servedBy: 'fallback',
-  divertedWhole: true,
-  specChanges: 1,
-  revisionsMade: 1,
-  rollout: 'complete',
-  commanderPaged: true,
-  incidents: 1,
-};
-
-const USUAL = {
-  v1: { deployment: MODEL, image: V1_IMAGE, replicas: 3 },
-  v2: { deployment: MODEL, image: V2_IMAGE, replicas: 3 },
-  fallback: { deployment: FALLBACK, image: FALLBACK_IMAGE, replicas: 2 },
-  traffic: trafficWith(HARMFUL),
-  on: {},
-  decision: { verdict: 'approve', after: 'approval-asked' },
-} satisfies Partial<Scenario>;
-
-const SCENARIOS: Record<ScenarioName, Scenario> = {
-  rollback: {
-    ...USUAL,
-    name: 'rollback',
-    title: 'v2 is harmful: diverted, rolled back to v1 with approval, proved, restored',
-    expected: RECOVERED,
-  },
-  reject: {
-    ...USUAL,
-    name: 'reject',
-    title: 'the approver says no: nothing is rolled back, traffic stays diverted, a human decides',
-    decision: { verdict: 'reject', after: 'approval-asked' },
-    expected: {
-      ...CONTAINED,
-      outcome: 'rejected',
-      image: V2_IMAGE,
-      specChanges: 0,
-      revisionsMade: 0,
-      rollout: 'none',
-      verification: 'none',
-      // Whoever rejected is at it already.
-      commanderPaged: false,
-    },
-  },
-  'bad-previous': {
-    ...USUAL,
-    name: 'bad-previous',
-    title: 'v1 has become harmful too: the rollback does not help, traffic goes back to the fallback',
-    on: {
-      'v2-shipped': {
-        why: 'the retrieval index that v1 and v2 share has gone bad',
-        traffic: { images: { [V1_IMAGE]: { harmRate: HARMFUL } } },
-      },
-    },
-    expected: { ...CONTAINED, outcome: 'not-recovered', verification: 'not-recovered' },
-  },
-  'no-traffic': {
-    ...USUAL,
-    name: 'no-traffic',
-    title: 'nobody uses the share that is let back: no evidence, so traffic stays diverted',
-    on: {
-      'approval-asked': {
-        why: 'the gateway will send nothing to the model while its breaker is half-open',
-        traffic: { halfOpenTraffic: false },
-      },
-    },
-    expected: { ...CONTAINED, outcome: 'insufficient-evidence', verification: 'insufficient-evidence' },
-  },
-  'never-ready': {
-    ...USUAL,
-    name: 'never-ready',
-    title: 'the rolled-back pods never become ready: traffic stays diverted, a human is paged again',
-    progressDeadlineSeconds: SHORT_PROGRESS_DEADLINE_SECONDS,
-    on: {
-      'v2-shipped': {
-        why: "v1's weights are no longer to be had: its pods will never become ready",
-        pods: { [V1_IMAGE]: { ready: 'never' } },
-      },
-    },
-    expected: { ...CONTAINED, outcome: 'not-recovered', rollout: 'deadline', verification: 'none' },
-  },
-  flap: {
-    ...USUAL,
-    name: 'flap',
-    title: 'harm of 3% goes away and comes back while the incident is open: it stays one incident',
-    traffic: trafficWith(MILDLY_HARMFUL),
-    on: {
-      'approval-asked': {
-        why: 'v2 stops doing harm for a while',
-        traffic: { images: { [V2_IMAGE]: { harmRate: 0 } } },
-      },
-      'alert-resolved': {
-        why: 'v2 does harm again',
-        traffic: { images: { [V2_IMAGE]: { harmRate: MILDLY_HARMFUL } } },
-      },
-    },
-    decision: { verdict: 'approve', after: 'alert-fired-again' },
-    // Below the runbook's limit: nothing is diverted at once.
-    expected: { ...RECOVERED, divertedWhole: false },
-  },
-};
 
 /** What is to be shown, as data: the world at the start, what changes when, and how the incident must end. */
 export function scenarioOf(name: ScenarioName): Scenario {
@@ -263,16 +149,4 @@ export function differencesFrom(
   return (Object.keys(expected) as (keyof Expectation)[])
     .filter((key) => seen[key] !== expected[key])
     .map((key) => `${key} is ${String(seen[key] ?? 'unknown')}, expected ${expected[key]}`);
-}
-
-function trafficWith(v2HarmRate: number): Scenario['traffic'] {
-  return {
-    deployments: [{ name: MODEL }, { name: FALLBACK, rps: FALLBACK_RPS }],
-    rps: USERS_RPS,
-    images: {
-      [V1_IMAGE]: { harmRate: HEALTHY },
-      [V2_IMAGE]: { harmRate: v2HarmRate },
-      [FALLBACK_IMAGE]: { harmRate: HEALTHY_FALLBACK },
-    },
-  };
 }

@@ -1,4 +1,4 @@
-import { countIncrements } from './count-increments.ts';
+import { countIncrements, findProcesses } from './count-increments.ts';
 import { mergeReplicas } from './merge-replicas.ts';
 import { medianGapMs, toMs } from './samples.ts';
 import type {
@@ -74,11 +74,12 @@ export function collectCounts(given: CounterSeries, window: CountWindow): Collec
   const all = [...series.harmful, ...exposure];
   const divisor = series.classified.length > 0 ? series.classified : requestSeries;
   const common = { ...window, untilMs: commonEndMs(series.harmful, divisor, window) };
-  const harmful = countIncrements(series.harmful, common, all, 'most');
-  const classified = countIncrements(series.classified, common, all, 'least');
+  const processes = findProcesses(all, common);
+  const harmful = countIncrements(series.harmful, common, processes, 'most');
+  const classified = countIncrements(series.classified, common, processes, 'least');
   // Requests that are not seen would make the coverage look better, or, as the denominator, the rate.
   const requestsAre = divisor === requestSeries ? 'least' : 'most';
-  const requests = series.requests && countIncrements(series.requests, common, all, requestsAre);
+  const requests = series.requests && countIncrements(series.requests, common, processes, requestsAre);
   // Who fell silent is told by all that there is.
   const newestIncrementMs = (some: RawSeries[] | undefined, cut: CounterIncrements | undefined) =>
     some === undefined || common.untilMs === window.untilMs

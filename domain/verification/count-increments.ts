@@ -1,4 +1,4 @@
-import { identityWithout, medianGapMs, type Sample, samplesOf, scrapeKey } from './samples.ts';
+import { identityWithout, medianGapMs, type Sample, samplesOf, scrapeKey, toMs } from './samples.ts';
 import type { CounterIncrements, CountWindow, EvidenceProblem, RawSeries } from './types.ts';
 
 /**
@@ -47,17 +47,23 @@ class Copies {
   }
 }
 
+export type Processes = Map<string, Process>;
+
 /** Series without a pod or an instance cannot be told apart: they share an interval, and say nothing of one another. */
 const UNKNOWN_PROCESS = '';
 
-function findProcesses(all: readonly RawSeries[], window: CountWindow): Map<string, Process> {
-  const processes = new Map<string, Process>();
+/** What counters show of the processes behind them; found once for all counters that are counted together. */
+export function findProcesses(all: readonly RawSeries[], window: CountWindow): Processes {
+  const processes: Processes = new Map();
   for (const series of all) {
     const key = scrapeKey(series) ?? UNKNOWN_PROCESS;
     const known = processes.get(key);
     const process = known ?? { scrapedAtMs: [], resetAtMs: [], baselineFromMs: Number.NEGATIVE_INFINITY };
     if (known === undefined) processes.set(key, process);
-    for (const { tMs } of samplesOf(series, window.untilMs)) process.scrapedAtMs.push(tMs);
+    for (const [seconds] of series.values) {
+      const tMs = toMs(seconds);
+      if (!(tMs > window.untilMs)) process.scrapedAtMs.push(tMs);
+    }
   }
   for (const process of processes.values())
     process.scrapedAtMs = [...new Set(process.scrapedAtMs)].sort((a, b) => a - b);
@@ -125,10 +131,10 @@ function resetsOf(samples: Sample[], scrapedAtMs: readonly number[]): number[] {
 export function countIncrements(
   series: readonly RawSeries[],
   window: CountWindow,
-  witnesses: readonly RawSeries[] = [],
+  witnesses: readonly RawSeries[] | Processes = [],
   unclear: 'least' | 'most' = 'most',
 ): CounterIncrements {
-  const processes = findProcesses(witnesses, window);
+  const processes = witnesses instanceof Map ? witnesses : findProcesses(witnesses, window);
   const result: CounterIncrements = {
     total: 0,
     increments: [],

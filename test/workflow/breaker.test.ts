@@ -40,10 +40,14 @@ describe('the breaker', () => {
       await incident.send(incident.alert());
       await incident.until('contained', (view) => view.breaker?.fallback === 'llm-fallback');
       world.harmLooks.set('llm-fallback', 'exceeded');
-      const view = await incident.until('blocked', ({ breaker }) => breaker?.fallback === undefined);
+      const blocked = (view: IncidentView) => view.breaker?.fallback === undefined && waitsForApproval(view);
+      const view = await incident.until('blocked', blocked);
       expect(view.breaker).toMatchObject({ state: 'open', share: 0 });
       expect(view.humanNeeded.join()).toContain('the fallback llm-fallback failed');
       await incident.until('commander paged', () => world.pages.some(({ role }) => role === 'commander'));
+      await incident.approve(incident.signed(view, 'maria'));
+      const restored = await incident.until('mitigated', ({ state }) => state === 'mitigated');
+      expect(restored.humanNeeded).toEqual([]);
     });
   });
 

@@ -1,5 +1,6 @@
 import type { SignalingActivities } from '../../activities/contract.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
+import { targetKey } from '../../domain/target.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
 import { deliver } from './deliver.ts';
 import { type RouteAlert, sha256Hex } from './group.ts';
@@ -24,13 +25,10 @@ export interface RaiseAlertDeps {
 export function createRaiseAlert(deps: RaiseAlertDeps): SignalingActivities['raiseAlert'] {
   return async ({ target, alertname, summary, key, status = 'firing', labels, runbook }) => {
     const nowMs = (deps.now ?? Date.now)();
-    const all = {
-      rmf_function: 'MANAGE',
+    const own = {
       cluster: target.cluster,
       namespace: target.namespace,
       [target.kind.toLowerCase()]: target.name,
-      ...labels,
-      alertname,
     };
     const loaded = deps.runbooks();
     const named = loaded.find(({ name }) => name === runbook);
@@ -38,6 +36,11 @@ export function createRaiseAlert(deps: RaiseAlertDeps): SignalingActivities['rai
       named === undefined
         ? createRouteAlert(loaded, deps.clusters)
         : (matched) => routeTo(named, matched, deps.clusters);
+    // As they were, they find the incident before this one; but never another target than the one it is about.
+    const asGiven = { rmf_function: 'MANAGE', ...own, ...labels, alertname };
+    const meant = routeAlert(asGiven)?.target;
+    const same = meant?.ok === true && targetKey(meant.target) === targetKey(target);
+    const all = same ? asGiven : { ...asGiven, ...own };
     const { incidents } = await deliver(
       {
         version: '4',

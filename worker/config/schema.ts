@@ -58,7 +58,7 @@ const watchedBreaker = z
     'A breaker that trips by itself, without an alert. Changes traffic: only where the mode is not observe.',
   );
 
-const cluster = z
+export const clusterSchema = z
   .strictObject({
     kubeconfig: z
       .string()
@@ -206,7 +206,7 @@ export const configSchema = z.strictObject({
         .describe('Encrypt payloads (AES-256-GCM) with the keys in dataDir/keys.'),
     })
     .prefault({}),
-  clusters: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), cluster).default({}),
+  clusters: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), clusterSchema).default({}),
   runbooks: z
     .strictObject({
       paths: z.array(z.string()).default([]).describe('Files or folders; absent: the shipped library.'),

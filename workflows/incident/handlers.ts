@@ -132,6 +132,7 @@ export function registerHandlers(
     incident.record('breaker', news.text, now(), { breaker: news.breaker.state });
     if (news.needsHuman) {
       incident.needHuman(news.text, now());
+      incident.data.breakerNeeds.push(news.text);
       services.pageCommander('the breaker needs a look', `breaker-${incident.data.timeline.length}`);
     }
   });

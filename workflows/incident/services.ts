@@ -293,6 +293,9 @@ export class IncidentServices {
     if (!reply.ok) throw new StepFailure(reply.failure.type, reply.failure.message);
     if (reply.result.kind === 'breaker') {
       data.breaker = reply.result.breaker;
+      // What was wrong with the breaker, or its fallback, matters no more.
+      if (data.breaker.state === 'closed')
+        for (const reason of data.breakerNeeds.splice(0)) this.incident.settle({ reason });
       this.incident.touch();
     }
     return reply.result;

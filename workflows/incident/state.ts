@@ -97,6 +97,8 @@ export interface IncidentData {
   evidence: Evidence;
   /** Why a human is needed, and which step it is about: handling that step settles it. */
   humanNeeded: { reason: string; step?: string }[];
+  /** Those of them that are over when the breaker is closed. */
+  breakerNeeds: string[];
   lastHarmRate?: number;
   timeline: TimelineEntry[];
   /** Timeline entries that the records have. */
@@ -186,6 +188,7 @@ export class Incident {
       pagingStarted: false,
       evidence: {},
       humanNeeded: [],
+      breakerNeeds: [],
       timeline: [],
       recordedSeq: 0,
       awaited: [],

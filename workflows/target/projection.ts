@@ -85,8 +85,9 @@ export async function keepProjection(
     seen.commandId !== data.projectedBy ||
     seen.breaker?.state !== breaker.state ||
     seen.breaker.share !== breaker.share;
-  if (foreign) drift.unshift("the breaker's ConfigMap");
-  if (drift.length === 0) {
+  if (foreign && drift.length === 0) drift.push("the breaker's ConfigMap");
+  // What could not be written before differs without anybody having changed it.
+  if (drift.length === 0 || data.projectionProblems.length > 0) {
     const due = breaker.state === 'half-open' && Date.now() - data.projectedAtMs >= RENEW_EVERY_MS;
     if (due || data.projectionProblems.length > 0) await write(state, data.projectedBy);
     return;

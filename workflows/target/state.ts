@@ -194,6 +194,7 @@ export class TargetState {
       Object.keys(control.holders).length === 0 &&
       watch === undefined &&
       this.data.raised.length === 0 &&
+      this.data.projectionProblems.length === 0 &&
       frozen === undefined &&
       !Object.values(ledger).some((entry) => entry.verdict === 'known-bad')
     );

@@ -33,13 +33,15 @@ export async function watchTarget(state: TargetState, draining: () => boolean): 
       data.control.override !== undefined ||
       data.watch !== undefined ||
       data.raised.length > 0 ||
+      data.projectionProblems.length > 0 ||
       data.frozen !== undefined;
     await condition(() => wanted() || draining());
     if (draining()) return;
     await condition(() => !wanted() || draining(), nextLookMs(state));
     if (draining()) return;
     await attempt('what expires', () => expire(state));
-    if (state.breaker.state !== 'closed' || data.control.override !== undefined)
+    const unwritten = data.projectionProblems.length > 0;
+    if (state.breaker.state !== 'closed' || data.control.override !== undefined || unwritten)
       await attempt('the breaker', () => lookAtBreaker(state, draining));
     if (data.watch !== undefined) await attempt('the watched target', () => watchHarm(state, draining));
     else if (state.breaker.state === 'closed')
@@ -112,12 +114,13 @@ async function lookAtBreaker(state: TargetState, draining: () => boolean): Promi
   const { templateHash } = look;
   await tick(state, templateHash === undefined ? undefined : state.runningRevision(templateHash), draining);
   // What was looked at is of the past where a command, or the tick, has changed the breaker since.
-  const still = () => state.breaker === breaker && breaker.state !== 'closed';
+  const still = () => state.breaker === breaker;
   if (still()) await judgeFallback(state, look, draining);
   const { projection } = look;
   if (!projection) return;
   await inTrafficLane(state, 'compare', draining, async () => {
-    if (still()) await keepProjection(state, projection);
+    const wanted = breaker.state !== 'closed' || data.projectionProblems.length > 0;
+    if (still() && wanted) await keepProjection(state, projection);
   });
 }
 

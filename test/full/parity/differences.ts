@@ -62,13 +62,6 @@ export const DELIBERATE_DIFFERENCES: readonly DeliberateDifference[] = [
       /no rollout history|unable to find/.test(kubectl.text) &&
       refusedBecause(/is paused/)(kubectl, firebreak),
   },
-  {
-    name: 'equal-by-meaning',
-    reason:
-      'kubectl compares a ControllerRevision with a StatefulSet byte by byte, and so patches a template that means the ' +
-      'same; Firebreak finds that it is there already. Nothing changes either way.',
-    answer: (kubectl, firebreak) => kubectl.result === 'rolled-back' && firebreak.result === 'unchanged',
-  },
 ];
 
 /** Refusals that mean the same. */

@@ -70,6 +70,8 @@ function broken(line: string, width: number): string[] {
   return pieces;
 }
 
+const GAP = '  ';
+
 /** Columns of cells that may be coloured after they were padded. */
 export interface Column {
   header: string;
@@ -90,7 +92,23 @@ export function fittedTable(
     paint,
   }: { colors: Colors; cutter: Cutter; paint?: (cell: string, row: number, column: number) => string },
 ): string[] {
-  const cells = rows.map((row) => columns.map(({ max }, column) => cutter.cut(row[column], max)));
+  const last = columns.length - 1;
+  const cellsOf = (lastMax: number): string[][] =>
+    rows.map((row) =>
+      columns.map(({ max }, column) => cutter.cut(row[column], column === last ? lastMax : max)),
+    );
+  const others = rows.map((row) =>
+    columns.slice(0, last).map(({ max }, column) => truncate(plain(row[column]), max)),
+  );
+  const shownOthers = columns.slice(0, last).map((_, column) => others.some((row) => row[column] !== ''));
+  const widthOf = (column: number): number =>
+    Math.max(columns[column]?.header.length ?? 0, ...others.map((row) => row[column]?.length ?? 0));
+  const used = shownOthers.reduce(
+    (sum, isShown, column) => (isShown ? sum + widthOf(column) + GAP.length : sum),
+    0,
+  );
+  // The last column takes what is left.
+  const cells = cellsOf(Math.max(columns[last]?.max ?? 0, WIDTH - used));
   const shown = columns.map((_, column) => cells.some((row) => row[column] !== ''));
   const widths = columns.map(({ header }, column) =>
     Math.max(header.length, ...cells.map((row) => row[column]?.length ?? 0)),
@@ -98,7 +116,7 @@ export function fittedTable(
   const line = (row: readonly string[], paintCell: (cell: string, column: number) => string): string =>
     row
       .flatMap((cell, column) => (shown[column] ? [paintCell(cell.padEnd(widths[column] ?? 0), column)] : []))
-      .join('  ')
+      .join(GAP)
       .trimEnd();
   return [
     line(

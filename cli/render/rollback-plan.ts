@@ -196,10 +196,11 @@ function next(inquiry: RollbackInquiry, plan: RollbackPlan, asked: Asked, colors
     ];
   }
   const who = approval.from.map(plain).join(' or ');
+  const declarer =
+    approval.count < 2 ? 'Whoever declares it does not approve it' : 'Whoever declares it may be one of them';
+  const alone = approval.breakGlass ? '; break-glass is allowed to those who have that right' : '';
   lines.push(
-    `declares an incident by runbook ${plain(runbook.name)} v${runbook.version}, and asks ${approval.count} of ${who} to approve this very plan`,
-    `within ${formatDuration(approval.timeoutMs)}. ${approval.count < 2 ? 'Whoever declares it does not approve it' : 'Whoever declares it may be one of them'}${approval.breakGlass ? '; break-glass is allowed to those who have that right' : ''}.`,
-    'Then it waits for the rollout and proves from what the revision serves that it helped.',
+    `declares an incident by runbook ${plain(runbook.name)} v${runbook.version}, and asks ${approval.count} of ${who} to approve this very plan within ${formatDuration(approval.timeoutMs)}. ${declarer}${alone}. Then it waits for the rollout and proves from what the revision serves that it helped.`,
   );
   return lines.flatMap((line) => (line === apply ? [line] : wrap(line, WIDTH)));
 }

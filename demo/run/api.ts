@@ -4,6 +4,8 @@ import type { IncidentView } from '../../domain/incident.ts';
 export interface IncidentLine {
   incidentId: string;
   state: IncidentView['state'];
+  runbook: string;
+  /** cluster/namespace/kind/name */
   target?: string;
 }
 

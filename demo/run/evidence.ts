@@ -15,6 +15,8 @@ const SETTLES_WITHIN_MS = 15_000;
 const STEP_SECONDS = 0.5;
 const RATE_WINDOW = '3s';
 const SCRAPE_MS = 1_000;
+/** Longer than any scenario takes. */
+const LOOKED_BACK = '15m';
 /** Requests that were under way when the breaker changed may still end at the target. */
 const NEARLY_NONE = 0.01;
 /** Of the users' requests: rates over a few scrapes are rough. */
@@ -101,6 +103,25 @@ export async function divertedWhole(traffic: Traffic, fromMs: number, toMs: numb
   return (target[0]?.values ?? []).some(
     ([at, rate]) => Number(rate) === 0 && takesUsers(traffic, Number(fallbackAt.get(at) ?? 0)),
   );
+}
+
+/** Pods of a revision of the target that got any request at all, those that are gone included. */
+export async function podsServing(traffic: Traffic, revision: number): Promise<number> {
+  const requests = `ai_requests_total{namespace="${traffic.namespace}",deployment="${traffic.target}",revision="${revision}"}`;
+  const counted = await query(traffic, 'query', {
+    query: `count(max_over_time(${requests}[${LOOKED_BACK}]) > 0)`,
+  });
+  return Number(counted[0]?.value?.[1] ?? 0);
+}
+
+/** Whether the gateway ever refused users of the target because its breaker named no fallback. */
+export async function everBlocked(traffic: Traffic): Promise<boolean> {
+  const { namespace, target } = traffic;
+  const refused = `ai_gateway_unserved_total{namespace="${namespace}",deployment="${target}",reason="blocked"}`;
+  const counted = await query(traffic, 'query', {
+    query: `sum(max_over_time(${refused}[${LOOKED_BACK}]))`,
+  });
+  return Number(counted[0]?.value?.[1] ?? 0) > 0;
 }
 
 function takesUsers({ usersRps }: Traffic, rps: number): boolean {

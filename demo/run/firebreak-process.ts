@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { pollUntil } from '../stack/poll.ts';
 import { freePorts } from '../stack/start-server.ts';
+import { FIRST_RUNBOOK, SECOND_RUNBOOK, secondTeamRunbook } from './second-team.ts';
 import { demoRunbook } from './timings.ts';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -70,7 +71,8 @@ function secretFile(
 /** Writes firebreak.yaml and starts the process; resolves when /readyz says so. */
 export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> {
   mkdirSync(path.join(world.dir, 'runbooks'), { recursive: true });
-  writeFileSync(path.join(world.dir, 'runbooks', 'ai-harm-response.yaml'), demoRunbook());
+  writeFileSync(path.join(world.dir, 'runbooks', `${FIRST_RUNBOOK}.yaml`), demoRunbook());
+  writeFileSync(path.join(world.dir, 'runbooks', `${SECOND_RUNBOOK}.yaml`), secondTeamRunbook());
   const webhook = secretFile(world.dir, 'alertmanager');
   const signing = secretFile(world.dir, 'slack-signing');
   const people = (Object.keys(PEOPLE) as PersonId[]).map((id) => ({

@@ -28,6 +28,7 @@ const RUNBOOK_TIMINGS: Shortened[] = [
   { at: ['steps', 'verify', 'with', 'maxSampleAge'], value: '10s' },
   { at: ['steps', 'verify', 'with', 'classifierLag'], value: '1s' },
   { at: ['steps', 'verify', 'with', 'pollEvery'], value: '1s' },
+  { at: ['steps', 'restore', 'with', 'every'], value: '2s' },
   // The demo's harm is independent of one output to the next, which production's is not.
   { at: ['steps', 'verify', 'with', 'designEffect'], value: 1 },
 ];
@@ -68,4 +69,4 @@ export function demoRules(): string {
 
 /** What people are told about it. */
 export const TIMINGS_NOTE =
-  'Timings are shortened for the demo: the alert looks at 10 s instead of 5 m and waits 5 s instead of 2 m; "served well" means 10 s instead of 1 h; a verification ends after 45 s instead of 30 m.';
+  'Timings are shortened for the demo: the alert looks at 10 s instead of 5 m and waits 5 s instead of 2 m; "served well" means 10 s instead of 1 h; a verification ends after 45 s instead of 30 m; each step of restoring is watched for 2 s instead of 1 m.';

@@ -9,7 +9,7 @@ const V2_IMAGE = 'demo.invalid/llm:v2';
 const FALLBACK_IMAGE = 'demo.invalid/llm-small:v1';
 
 const REPLICAS = 3;
-/** One pod of the canary beside as many of v1 as there were replicas, but for the one that it took the place of. */
+/** A canary on one of four pods: three times v2's harm is diluted, and stays above the alert's limit. */
 const CANARY_REPLICAS = 4;
 
 /** At a share of 10%, enough for a verdict within seconds: 500 classified outputs are its minimum exposure. */

@@ -99,8 +99,15 @@ function adviseOnStep(step: StepView, view: RunbookView, source: YamlSource): Pr
   return problems;
 }
 
-/** Metrics that verification reads by their names (activities/contract.ts, judgeRecovery). */
-const COUNTED_BY_VERIFY: readonly string[] = ['harmful', 'classified', 'requests'];
+/** Metrics that verification and the watches of a breaker read by their names (judgeRecovery, judgeHarm). */
+const COUNTED_BY_VERIFY: readonly string[] = [
+  'harmful',
+  'classified',
+  'requests',
+  'errors',
+  'errorRate',
+  'classifier',
+];
 
 /** Metrics and inputs that nothing reads, and ratios that flatter. */
 function adviseOnUse(view: RunbookView, source: YamlSource): Problem[] {

@@ -10,7 +10,6 @@ import { type AllActivities, TARGET, World } from './world.ts';
 
 const waits = ({ pendingApprovals }: IncidentView) => pendingApprovals.length === 1;
 const mitigated = ({ state }: IncidentView) => state === 'mitigated';
-const ended = (view: IncidentView) => view.steps.every(({ endedAtMs }) => endedAtMs !== undefined);
 const stepOf = (view: IncidentView, id: string) => view.steps.find((step) => step.id === id);
 const told = (view: IncidentView) => view.timeline.map(({ text }) => text).join('\n');
 
@@ -117,5 +116,76 @@ describe('two incidents about one target', () => {
       expect(world.breakers.filter(({ state }) => state === 'closed')).toHaveLength(1);
       expect(views.map(told).join('\n')).toContain('held by');
     });
+  });
+
+  it('lets the first one go on while the second still waits for people, and keeps traffic away until it lets go', async () => {
+    const world = new SharedWorld();
+    await withTwo(world, async (first, second) => {
+      const [one, two] = [await first.until('waiting', waits), await second.until('waiting', waits)];
+      await first.approve(first.signed(one, 'maria'));
+      await first.until('recovered', ({ milestones }) => milestones.recovered !== undefined);
+      const held = await first.until('held', (view) => told(view).includes(`held by ${two.incidentId}`));
+      expect(held.breaker?.state).not.toBe('closed');
+      expect(world.breakers.map(({ state }) => state)).not.toContain('closed');
+
+      await second.approve(second.signed(two, 'sam'));
+      await second.until('mitigated', mitigated);
+      await first.until('mitigated', mitigated);
+      expect(world.rollouts).toBe(1);
+      expect((await describeTarget(first)).breaker.state).toBe('closed');
+      expect((await describeTarget(first)).holders).toEqual([]);
+    });
+  });
+
+  it('is closed by the first when a person takes the second one back', async () => {
+    const world = new SharedWorld();
+    await withTwo(world, async (first, second) => {
+      const [one, two] = [await first.until('waiting', waits), await second.until('waiting', waits)];
+      await first.approve(first.signed(one, 'maria'));
+      await first.until('held', (view) => told(view).includes(`held by ${two.incidentId}`));
+      await second.handle.executeUpdate(messages.resolveUpdate, {
+        args: [{ actor: { person: 'kim', via: 'api' }, reason: 'the same harm as the other incident' }],
+      });
+      await first.until('mitigated', mitigated);
+      expect(world.rollouts).toBe(1);
+      expect((await describeTarget(first)).breaker.state).toBe('closed');
+    });
+  });
+
+  it('roll back by themselves once in 24 h together: the second one asks people', async () => {
+    const world = new SharedWorld();
+    world.facts = { ...world.facts, mode: 'auto' };
+    // While a diversion holds there is time to ask: only without one may a runbook approve.
+    const automatic = (runbook: CompiledRunbook): CompiledRunbook => ({
+      ...runbook,
+      steps: runbook.steps
+        .filter(({ id }) => id !== 'divert')
+        .map((step) =>
+          step.approval
+            ? { ...step, approval: { ...step.approval, preapprovedWhen: 'metrics.harmRate > 0.05' } }
+            : step,
+        ),
+    });
+    const runbooks = {
+      first: automatic(unhurried(await shippedRunbook())),
+      second: automatic(await otherRunbook()),
+    };
+    await withTwo(
+      world,
+      async (first, second) => {
+        await first.until(
+          'decided',
+          (view) => waits(view) || stepOf(view, 'rollback')?.status === 'succeeded',
+        );
+        await second.until(
+          'decided',
+          (view) => waits(view) || stepOf(view, 'rollback')?.status === 'succeeded',
+        );
+        const views = [await first.view(), await second.view()];
+        expect(views.map((view) => waits(view)).sort()).toEqual([false, true]);
+        expect(world.rollouts).toBe(1);
+      },
+      runbooks,
+    );
   });
 });

@@ -459,6 +459,7 @@ export class IncidentServices {
               facts: await services.facts(),
               metrics: input.runbook.metrics,
               context: services.expressionFacts(),
+              alertedAtMs: data.milestones.triggered,
               ...request,
             },
           ],

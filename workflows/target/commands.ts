@@ -102,6 +102,8 @@ async function rollBack(
     rolloutTimeoutMs: action.rolloutTimeoutMs,
   };
   const done = action.preapproved ? await runAutomatically(state, input) : await runRollback(input);
+  for (const { kind, namespace, name } of plan.gitops?.suspend ?? [])
+    state.data.suspended.push({ ref: { kind, namespace, name } });
   if (plan.from.templateHash !== plan.to.templateHash) {
     state.data.ledger[plan.from.templateHash] = {
       verdict: 'known-bad',

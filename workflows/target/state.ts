@@ -8,6 +8,7 @@ import {
   type RunningRevision,
 } from '../../domain/breaker-machine.ts';
 import type { FailureType } from '../../domain/failure.ts';
+import type { GitOpsRef } from '../../domain/gitops-plan.ts';
 import { AUTOMATIC_ROLLBACK_EVERY_MS } from '../../domain/rollback-plan.ts';
 import type { MetricSpec } from '../../domain/runbook.ts';
 import type { Target } from '../../domain/target.ts';
@@ -53,6 +54,9 @@ export interface TargetData {
   fallbackAway: number;
   /** Ready replicas when traffic was sent away: what must be there again for all of it. */
   capacityBefore?: number;
+  /** GitOps objects whose sync was suspended with a rollback, and those of them that people were told of. */
+  suspended: { ref: GitOpsRef; told?: string }[];
+  suspendedLookAtMs: number;
   watch?: WatchSpec;
   /** Alerts that the actor raised and that are not over. */
   raised: { alertname: string; key: string }[];
@@ -89,6 +93,8 @@ export class TargetState {
       projectionProblems: [],
       reverted: 0,
       raised: [],
+      suspended: [],
+      suspendedLookAtMs: 0,
       fallbackAway: 0,
     });
   }
@@ -194,6 +200,7 @@ export class TargetState {
       Object.keys(control.holders).length === 0 &&
       watch === undefined &&
       this.data.raised.length === 0 &&
+      this.data.suspended.length === 0 &&
       this.data.projectionProblems.length === 0 &&
       frozen === undefined &&
       !Object.values(ledger).some((entry) => entry.verdict === 'known-bad')

@@ -7,6 +7,7 @@ import { readFailure } from '../failure.ts';
 import { carryOut, endRaised, inTrafficLane, keepProjection, news, raise } from './projection.ts';
 import { probe } from './recovery.ts';
 import { CommandRefused, type TargetState } from './state.ts';
+import { lookAtSuspended } from './suspended.ts';
 
 /** One scrape of most installations: nothing new can be seen more often. While the target gets some of its traffic. */
 const LOOK_EVERY_MS = 15_000;
@@ -34,6 +35,7 @@ export async function watchTarget(state: TargetState, draining: () => boolean): 
       data.watch !== undefined ||
       data.raised.length > 0 ||
       data.projectionProblems.length > 0 ||
+      data.suspended.length > 0 ||
       data.frozen !== undefined;
     await condition(() => wanted() || draining());
     if (draining()) return;
@@ -43,6 +45,7 @@ export async function watchTarget(state: TargetState, draining: () => boolean): 
     const unwritten = data.projectionProblems.length > 0;
     if (state.breaker.state !== 'closed' || data.control.override !== undefined || unwritten)
       await attempt('the breaker', () => lookAtBreaker(state, draining));
+    await attempt('what was suspended', () => lookAtSuspended(state));
     if (data.watch !== undefined) await attempt('the watched target', () => watchHarm(state, draining));
     else if (state.breaker.state === 'closed')
       await attempt('the end of an alert', () => endRaised(state, 'Nothing is watched any more'));

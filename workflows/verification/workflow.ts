@@ -17,6 +17,8 @@ export interface VerificationInput {
   share: number;
   timeoutMs: number;
   pollEveryMs: number;
+  /** When the harm was told (epoch ms): which classifier judged it then. */
+  alertedAtMs?: number;
   /** How long after an output its classification may be counted. */
   classifierLagMs: number;
 }
@@ -37,6 +39,7 @@ export async function verification(input: VerificationInput): Promise<Verificati
       target: input.target,
       metrics: input.metrics,
       t0Ms,
+      ...(input.alertedAtMs === undefined ? {} : { alertedAtMs: input.alertedAtMs }),
       options: input.options,
       facts: input.facts,
       context: input.context,

@@ -33,6 +33,8 @@ export interface History {
   replicas: number;
   limit: 0 | 1 | 10;
   strategy: number;
+  /** That it is made with: most have some before anything happens. */
+  annotations: Record<string, string>;
   steps: Step[];
   /** How it is undone: the previous revision, the nth of those that are there, or one that is not. */
   undo: { to: 'previous' } | { to: 'nth'; nth: number } | { to: 'missing' };
@@ -116,6 +118,10 @@ const breaking: fc.Arbitrary<Step> = fc.oneof(
   fc.constant<Step>({ do: 'barrier' }),
 );
 
+const firstAnnotations: fc.Arbitrary<Record<string, string>> = fc
+  .subarray([...ANNOTATIONS])
+  .map((chosen) => Object.fromEntries(chosen.map(([key, [first = '']]) => [key, first])));
+
 const pausing: fc.Arbitrary<Step> = fc.constantFrom<Step>({ do: 'pause' }, { do: 'resume' });
 
 function stepsOf(kind: ParityKind): fc.Arbitrary<Step[]> {
@@ -141,6 +147,7 @@ const history: fc.Arbitrary<History> = fc
       replicas: fc.integer({ min: 0, max: 2 }),
       limit: fc.constantFrom(0, 1, 10, 10, 10),
       strategy: fc.integer({ min: 0, max: 2 }),
+      annotations: firstAnnotations,
       steps: stepsOf(kind),
       undo: fc.oneof(
         { weight: 8, arbitrary: fc.constant({ to: 'previous' as const }) },
@@ -167,12 +174,12 @@ export function historyOf(seed: number): History {
 }
 
 /** What a history has in it, for the count of what was covered. */
-export function featuresOf({ kind, limit, steps, undo, special }: History): string[] {
+export function featuresOf({ kind, limit, annotations, steps, undo, special }: History): string[] {
   const images = steps.flatMap((step) => (step.do === 'image' ? [step.image] : []));
   return [
     kind,
     `revisionHistoryLimit ${limit}`,
-    ...new Set(steps.map(featureOf)),
+    ...new Set([...Object.keys(annotations).map(annotationFeature), ...steps.map(featureOf)]),
     ...(new Set(images).size < images.length ? ['a template that came back'] : []),
     undo.to === 'previous' ? 'undo to the previous revision' : `undo to a revision (${undo.to})`,
     ...(special === undefined ? [] : [`special: ${special}`]),
@@ -180,11 +187,13 @@ export function featuresOf({ kind, limit, steps, undo, special }: History): stri
 }
 
 function featureOf(step: Step): string {
-  if (step.do === 'annotate') {
-    return step.key === 'kubernetes.io/change-cause' ? 'change-cause' : `annotation ${step.key}`;
-  }
+  if (step.do === 'annotate') return annotationFeature(step.key);
   if (step.do === 'orphan') return `orphan revision, owned by ${step.owner}`;
   return FEATURES[step.do];
+}
+
+function annotationFeature(key: string): string {
+  return key === 'kubernetes.io/change-cause' ? 'change-cause' : `annotation ${key}`;
 }
 
 const FEATURES: Record<Exclude<Step['do'], 'annotate' | 'orphan'>, string> = {

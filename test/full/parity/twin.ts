@@ -92,7 +92,7 @@ export async function play(twin: Twin, history: History): Promise<void> {
 }
 
 async function create({ kube, namespace, kind }: Twin, history: History): Promise<void> {
-  const { replicas, limit, strategy, special } = history;
+  const { replicas, limit, strategy, annotations, special } = history;
   const template = {
     metadata: { labels: { app: NAME } },
     spec: {
@@ -108,7 +108,10 @@ async function create({ kube, namespace, kind }: Twin, history: History): Promis
     metadata: {
       name: NAME,
       labels: { app: NAME },
-      annotations: special === 'from-git' ? { 'argocd.argoproj.io/tracking-id': 'models' } : {},
+      annotations: {
+        ...annotations,
+        ...(special === 'from-git' ? { 'argocd.argoproj.io/tracking-id': 'models' } : {}),
+      },
       ...(special === 'controlled' ? { ownerReferences: [await makeOwner(kube, namespace)] } : {}),
     },
     spec: {

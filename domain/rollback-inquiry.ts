@@ -20,7 +20,7 @@ export interface TargetInquiry {
   facts: TargetFacts;
   /** What would be approved, or why there is no such rollback. */
   answer: { plan: RollbackPlan } | { none: NoRollback };
-  /** Newest first, with what each served where Prometheus tells; without the one that runs where there is no plan. */
+  /** Newest first, with what each served where Prometheus tells; only those that could be chosen where no more is known. */
   history: RevisionSummary[];
   /** Why nothing is known of what they served. */
   servedProblem?: string;

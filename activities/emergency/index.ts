@@ -1,5 +1,5 @@
 export { writeRecord } from './annotation.ts';
-export { type FoundEmergencies, findEmergencies } from './find.ts';
+export { findEmergencies } from './find.ts';
 export { addPointer, removePointer } from './pointers.ts';
 export { createEmergencyRollback } from './roll-back.ts';
 export { whoHas } from './who.ts';

@@ -126,9 +126,6 @@ export async function findWorkload(
   }
 }
 
-/** Under the name that callers have it by from when there were Deployments only; reads whatever kind the target has. */
-export const findDeployment = findWorkload;
-
 /** @throws NotFound where there is no such workload, or no such kind in the cluster. */
 export async function readWorkload(clients: ClusterClients, target: Target): Promise<RawWorkload> {
   const { kind, namespace, name } = target;

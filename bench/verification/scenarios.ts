@@ -88,7 +88,7 @@ const SESSION_SCRAPES = 4;
 function sessions(correlation: number): Scenario {
   return {
     name: `sessions ${correlation}`,
-    describes: `the same, but a cluster's outputs fall into ${SESSION_SCRAPES} scrapes`,
+    describes: `clusters of ${CLUSTER_SIZE} outputs, intra-cluster correlation ${correlation}, spread over ${SESSION_SCRAPES} scrapes`,
     start(random, { rate, outputs }) {
       const chances = harmInCluster(rate, correlation);
       const coming: Scrape[] = [];

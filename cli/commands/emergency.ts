@@ -1,39 +1,10 @@
 import { type Command, Option } from 'commander';
-import type { EmergencyActor } from '../../domain/emergency.ts';
 import type { RollbackTo } from '../../domain/rollback-plan.ts';
 import { isObjectName, TARGET_FORM } from '../../domain/target-reference.ts';
+import type { EmergencyDivertOptions, EmergencyRollbackOptions } from '../emergency/options.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { Io, Output } from '../output.ts';
 import { namespaceName, reason, rollbackTo, type TargetReference, target } from './target-options.ts';
-
-export interface EmergencyOptions {
-  namespace: string;
-  kubeconfig?: string;
-  context?: string;
-  as?: string;
-  reason: string;
-  yes?: boolean;
-  json?: boolean;
-}
-export interface EmergencyRollbackOptions extends EmergencyOptions {
-  to: RollbackTo;
-  wait: boolean;
-}
-export interface EmergencyDivertOptions extends EmergencyOptions {
-  toFallback?: string;
-  block?: boolean;
-}
-
-/** What was done, for --json. */
-export interface EmergencyResult {
-  id: string;
-  what: 'divert' | 'rollback';
-  result: string;
-  before: string;
-  after: string;
-  by: EmergencyActor;
-  problems: string[];
-}
 
 /** `firebreak emergency ...`: with a kubeconfig alone. No server, no Temporal, no Prometheus is asked. */
 export function addEmergencyCommands(program: Command, context: { io: Io; output: Output }): void {

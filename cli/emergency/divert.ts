@@ -1,12 +1,12 @@
 import { createTrafficActivities } from '../../activities/traffic/index.ts';
 import type { Breaker } from '../../domain/breaker.ts';
 import { sayActor } from '../../domain/emergency.ts';
-import type { EmergencyDivertOptions, EmergencyResult } from '../commands/emergency.ts';
 import type { TargetReference } from '../commands/target-options.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { type Io, type Output, plain } from '../output.ts';
 import { renderEmergencyDivert } from '../render/emergency.ts';
 import { readMode } from './mode.ts';
+import type { EmergencyDivertOptions, EmergencyResult } from './options.ts';
 import { confirmByName, inCluster, openSession, recorded } from './session.ts';
 
 /** Opens the breaker that gateways read, after checking the fallback. @throws CliError. */

@@ -1,12 +1,12 @@
 import { createEmergencyRollback } from '../../activities/emergency/index.ts';
 import { sayActor } from '../../domain/emergency.ts';
 import type { RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
-import type { EmergencyResult, EmergencyRollbackOptions } from '../commands/emergency.ts';
 import type { TargetReference } from '../commands/target-options.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { type Io, type Output, plain } from '../output.ts';
 import { renderEmergencyPlan } from '../render/emergency.ts';
 import { readMode } from './mode.ts';
+import type { EmergencyResult, EmergencyRollbackOptions } from './options.ts';
 import { confirmByName, inCluster, openSession, recorded } from './session.ts';
 
 /** Plans, shows, asks, writes down, patches, and waits for the rollout. @throws CliError. */

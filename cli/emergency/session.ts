@@ -9,10 +9,10 @@ import { addPointer, whoHas, writeRecord } from '../../activities/emergency/inde
 import { type ClusterClients, createClusterClients } from '../../activities/kubernetes/index.ts';
 import { type EmergencyActor, type EmergencyRecord, emergencyId, sayActor } from '../../domain/emergency.ts';
 import type { Target } from '../../domain/target.ts';
-import type { EmergencyOptions } from '../commands/emergency.ts';
 import type { TargetReference } from '../commands/target-options.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Io, type Output, plain } from '../output.ts';
+import type { EmergencyOptions } from './options.ts';
 
 /** Not the name of a configured cluster: none is known here. */
 const CLUSTER = 'kubeconfig';

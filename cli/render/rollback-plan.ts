@@ -1,6 +1,6 @@
 import { formatDuration } from '../../domain/duration.ts';
 import type { RollbackInquiry } from '../../domain/rollback-inquiry.ts';
-import type { NoRollback, RollbackPlan } from '../../domain/rollback-plan.ts';
+import type { NoRollback, RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { Target } from '../../domain/target.ts';
 import { type Colors, plain } from '../output.ts';
 import { Cutter, labelled, renderDiff, WIDTH, wrap } from './lines.ts';
@@ -82,7 +82,7 @@ function noneLines(
       'Revisions that could be chosen (--to NUMBER)',
       none.candidates.length === 0
         ? ['none']
-        : revisionTable(inquiry.history, { nowMs: asked.nowMs }, colors, cutter),
+        : revisionTable(withServed(none.candidates, inquiry.history), { nowMs: asked.nowMs }, colors, cutter),
       colors,
     ),
     ...servedProblem(inquiry, colors),
@@ -92,6 +92,14 @@ function noneLines(
       colors,
     ),
   ];
+}
+
+/** The candidates, as the history knows them: with what they served. */
+function withServed(
+  candidates: readonly RevisionSummary[],
+  history: readonly RevisionSummary[],
+): RevisionSummary[] {
+  return candidates.map((one) => history.find(({ replicaSet }) => replicaSet === one.replicaSet) ?? one);
 }
 
 export function heading(target: Target, { bold, dim }: Colors): string[] {

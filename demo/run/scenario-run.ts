@@ -91,7 +91,7 @@ async function play(options: RunOptions, stops: (() => Promise<void>)[]): Promis
   );
   const summary = await summarise(options, { api: maria, views, shipped, revisions });
   await Promise.all(follows.map((follow) => follow.stop()));
-  const view = views.find(({ incidentId }) => incidentId === first.incidentId);
+  const [view] = views;
   if (view === undefined) throw new Error(`incident ${first.incidentId} was not followed to its end`);
   return { summary, view, views, stop: () => stopAll(stops) };
 }

@@ -59,6 +59,40 @@ describe('scenarios', () => {
   });
 });
 
+describe('decisions', () => {
+  it.each(SCENARIO_NAMES)('of %s are made when the approval was asked for, never before', (name) => {
+    expect(scenarioOf(name).decision.after[0]).toBe('approval-asked');
+  });
+
+  it.each(SCENARIO_NAMES)('of %s come after every event at which its world changes', (name) => {
+    const { on, decision } = scenarioOf(name);
+    const awaited = new Set<string>(['v2-shipped', ...decision.after]);
+    expect(Object.keys(on).filter((event) => !awaited.has(event))).toEqual([]);
+  });
+
+  it('of fallback-bad come when nobody is served any more', () => {
+    expect(scenarioOf('fallback-bad').decision.after.at(-1)).toBe('blocked');
+  });
+});
+
+describe('the harm of a canary', () => {
+  const { traffic, v1, v2, canaryPods = 0, pods = {}, on } = scenarioOf('canary');
+
+  it('is above the limit of the alert and below the one for diverting, taken over all pods', () => {
+    const harmOf = (image: string): number => traffic.images[image]?.harmRate ?? Number.NaN;
+    const part = canaryPods / v2.replicas;
+    const overall = part * harmOf(v2.image) + (1 - part) * harmOf(v1.image);
+    expect(overall).toBeGreaterThan(2 * 0.01);
+    expect(overall).toBeLessThan(0.8 * 0.05);
+  });
+
+  it('stays at its pods: no further one becomes ready once they serve', () => {
+    expect(pods[v2.image]?.ready).toBeGreaterThan(1_000);
+    expect(on['v2-shipped']?.pods?.[v2.image]).toEqual({ ready: 'never' });
+    expect(v1.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+  });
+});
+
 describe('the end of an incident', () => {
   it('differs in nothing, or in what is told', () => {
     const { expected } = scenarioOf('rollback');

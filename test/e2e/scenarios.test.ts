@@ -49,6 +49,51 @@ describe.concurrent('the scenarios', () => {
   });
 });
 
+describe('two incidents on one target', () => {
+  it('make one change between them: the second finds it done', () => {
+    const { views } = mustHaveRun('two-incidents');
+    expect(views.map(({ runbook }) => runbook.name)).toEqual(['ai-harm-response', 'content-safety-response']);
+    const applied = views.map(({ steps }) => steps.find(({ id }) => id === 'rollback')?.outputs?.applied);
+    expect(applied.sort()).toEqual(['already-there', 'patched']);
+  });
+
+  it('get the traffic back when the last of them has proved its recovery, not before', () => {
+    const { views } = mustHaveRun('two-incidents');
+    const at = (milestone: 'recovered' | 'restored') =>
+      views.map(({ milestones }) => milestones[milestone] ?? Number.NaN);
+    expect(Math.min(...at('restored'))).toBeGreaterThanOrEqual(Math.max(...at('recovered')));
+  });
+});
+
+describe('a fallback that fails', () => {
+  it('is proved to be harmful, tells a human, and is taken out before anybody approves', () => {
+    const { view } = mustHaveRun('fallback-bad');
+    const texts = view.timeline.map((entry) => entry.text);
+    const blocked = texts.findIndex((text) => text.includes('all traffic is blocked now'));
+    expect(texts[blocked]).toMatch(/^the fallback llm-fallback failed \(/);
+    expect(blocked).toBeLessThan(texts.findIndex((text) => text.startsWith('approved step')));
+    expect(view.humanNeeded).toEqual([]);
+  });
+
+  it('has an incident of its own, which is still open', async () => {
+    const lines = await maria().incidentsIn(namespaceOf('fallback-bad'));
+    const own = lines.filter(({ target }) => target?.endsWith('/llm-fallback'));
+    expect(own).toHaveLength(1);
+    expect(own[0]?.state).not.toBe('closed');
+  });
+});
+
+describe('a canary', () => {
+  it('is never diverted: its harm was measured to be below the limit', () => {
+    const { view } = mustHaveRun('canary');
+    const divert = view.steps.find(({ id }) => id === 'divert');
+    // It watched to the end.
+    expect(divert?.status).toBe('skipped');
+    expect(view.lastHarmRate).toBeLessThan(0.05);
+    expect(view.verification?.share).toBe(1);
+  });
+});
+
 describe('the default scenario', () => {
   const namespace = namespaceOf('rollback');
 
@@ -144,7 +189,7 @@ describe('the default scenario', () => {
 
   it('leaves a postmortem and action items in all four lanes in the records, with a whole timeline', async () => {
     const { view } = mustHaveRun('rollback');
-    const api = new Api(installation.firebreak.url, installation.firebreak.tokens.maria);
+    const api = maria();
     const postmortem = await api.call('GET', `/incidents/${view.incidentId}/postmortem`);
     expect(postmortem.status).toBe(200);
     expect(String(postmortem.body.text)).toContain(view.incidentId);
@@ -164,6 +209,10 @@ describe('the default scenario', () => {
     expect(entries.map((entry) => entry.seq)).toEqual(entries.map((_, index) => index + 1));
   });
 });
+
+function maria(): Api {
+  return new Api(installation.firebreak.url, installation.firebreak.tokens.maria);
+}
 
 function mustHaveRun(name: string): ScenarioRun {
   const run = runs.get(name);

@@ -176,7 +176,7 @@ it('publishes a JSON Schema that a second validator agrees with, on the scenario
     { ...spec, until: 'three days' },
     { ...spec, worl: {} },
     { ...spec, people: [{ person: 'm', does: 'fly' }] },
-    { ...spec, alerts: [] },
+    { ...spec, alerts: [{ labels: 'none' }] },
   ]) {
     expect(validate({ ...head, spec: wrong })).toBe(false);
   }

@@ -49,7 +49,8 @@ const MUTANTS: Mutant[] = [
     from: 'default: 0.01\n',
     to: 'default: 0.2\n',
     scenario: 'not-recovered',
-    shownBy: 'outcome',
+    // The outcome is right all the same: giving the traffic back in steps notices the harm.
+    shownBy: 'steps.verify',
   },
   {
     runbook: 'ai-harm-response',

@@ -43,6 +43,26 @@ describe('planning', () => {
     expect(world.breakers).toEqual([]);
   });
 
+  it('has the whole history where no rollback is possible', async () => {
+    const world = new World();
+    const activities = world.activities.bind(world);
+    world.activities = (signaling) => {
+      const real = activities(signaling);
+      return {
+        ...real,
+        planRollback: async (input) =>
+          typeof input.to === 'string'
+            ? { none: { reason: 'no revision is known to be good', candidates: [] } }
+            : real.planRollback(input),
+      };
+    };
+    await withIncident(world, async (driver) => {
+      const { answer, history } = await plan(driver, TARGET);
+      expect(answer).toEqual({ none: { reason: 'no revision is known to be good', candidates: [] } });
+      expect(history.map(({ revision }) => revision)).toEqual([2, 1]);
+    });
+  });
+
   it('says which worker does not answer', async () => {
     await withIncident(new World(), async (driver) => {
       const failure = await plan(driver, { ...TARGET, cluster: 'away' }).catch((error: unknown) => error);

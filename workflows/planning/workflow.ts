@@ -46,7 +46,8 @@ export async function planning(input: PlanningInput): Promise<TargetInquiry> {
         cluster.planRollback({ target, to, ledger, approval, gitops, served }),
         cluster.readBreaker({ target }),
       ]);
-      const history = 'plan' in answer ? answer.plan.history : answer.none.candidates;
+      const history =
+        'plan' in answer ? answer.plan.history : await historyOf(input, facts.revision, answer.none);
       const [servedBy, rollout] = await Promise.all([
         besides(() =>
           cluster.readServed({ target, revisions: history.map((one) => one.replicaSet), criteria: served }),
@@ -75,6 +76,29 @@ export async function planning(input: PlanningInput): Promise<TargetInquiry> {
     const { type, message } = readFailure(error);
     throw ApplicationFailure.nonRetryable(`${targetKey(target)}: ${message}`, type);
   }
+}
+
+/**
+ * Where no rollback is possible the answer has only what could be chosen. A plan that goes nowhere, to the revision that
+ * runs, has the whole history.
+ */
+async function historyOf(
+  { target, ledger, approval, gitops, served }: PlanningInput,
+  revision: number | undefined,
+  none: NoRollback,
+): Promise<RevisionSummary[]> {
+  if (revision === undefined || revision < 1) return none.candidates;
+  const answer = await besides(() =>
+    clusterActivities(target.cluster, ATTEMPTS).planRollback({
+      target,
+      to: { revision },
+      ledger,
+      approval,
+      gitops,
+      served,
+    }),
+  );
+  return answer !== undefined && 'plan' in answer ? answer.plan.history : none.candidates;
 }
 
 /** What is not there in time, or fails, is left out: it is not what was asked for. */

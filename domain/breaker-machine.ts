@@ -227,7 +227,8 @@ function closedToShares({ admitted: _a, shareUntilMs: _s, ...control }: BreakerC
 function refuseBad(running: RunningRevision): (BreakerDecision & { ok: false }) | undefined {
   if (running.changing) {
     const why = 'the deployment is being changed: traffic goes back only after the rollout';
-    return refuse('PreconditionFailed', why);
+    // By another incident, maybe: it passes.
+    return refuse('Conflict', why);
   }
   if (running.verdict !== 'known-bad') return undefined;
   const why = running.reason === undefined ? '' : ` (${running.reason})`;

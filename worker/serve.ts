@@ -62,6 +62,7 @@ const MAX_CONCURRENT_ACTIVITIES = 200;
 /** Starts the roles. @throws Error with everything that is wrong with configuration or runbooks, before anything starts. */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const config = loadConfig(options.config);
+  refuseUnknownClusters(options, config);
   const roles = new Set<Role>(options.roles ?? ROLES);
   const logger = pino(
     { level: config.log.level, base: { service: 'firebreak' } },
@@ -160,6 +161,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       logger.info('firebreak has stopped');
     },
   };
+}
+
+/** A worker would take the tasks of a cluster that it cannot reach, and fail each for good. */
+function refuseUnknownClusters({ clusters = [], config: file }: ServeOptions, config: FirebreakConfig): void {
+  const unknown = clusters.filter((name) => !Object.hasOwn(config.clusters, name));
+  if (unknown.length === 0) return;
+  const known = Object.keys(config.clusters).join(', ') || 'none';
+  throw new Error(
+    `${file} has no cluster ${unknown.join(', ')} (it has: ${known}): add it under clusters, or name another`,
+  );
 }
 
 function openStore(config: FirebreakConfig, secret: (reference: string) => string): Promise<RecordsStore> {

@@ -100,8 +100,6 @@ export interface RawWorkload {
   };
 }
 
-export type RawDeployment = RawWorkload;
-
 /** Where the API has the objects of a kind. */
 const API_OF: Record<WorkloadKind, { group: string; version: string; plural: string }> = {
   Deployment: { group: 'apps', version: 'v1', plural: 'deployments' },

@@ -97,7 +97,7 @@ export function plotErrors(errors: readonly ErrorFinding[]): Promise<string> {
       },
     },
     'Wrong verdicts at a rate equal to the threshold',
-    'For each scenario and method, the share of incidents with a wrong verdict, on a logarithmic axis; the stated 1% is dashed. Firebreak is left of it everywhere.',
+    'For each scenario and method, the share of incidents with a wrong verdict, on a logarithmic axis; the stated 1% is dashed.',
   );
 }
 

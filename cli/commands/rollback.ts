@@ -71,10 +71,7 @@ When no server is there to ask: firebreak emergency --help`,
   )
     .requiredOption('--reason <text>', 'why; recorded and shown to who approves', reason)
     .option('-y, --yes', 'do not ask')
-    .option(
-      '--prove',
-      'declare it also where the template is there already: proves it, and gives diverted traffic back',
-    )
+    .option('--prove', 'declare it also where the template is there already, to have it proved')
     .option('--no-wait', 'do not follow the incident')
     .action((target: TargetReference, options: ApplyOptions) => apply(context, target, options));
 

@@ -146,10 +146,6 @@ export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> 
   const url = `http://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
   const logFile = path.join(world.dir, 'firebreak.log');
-  const start = async () => {
-    child = spawnServe(world.dir, logFile);
-    await awaitReady(url, child, logFile);
-  };
   const end = async (signal: NodeJS.Signals) => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
@@ -157,6 +153,16 @@ export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> 
     const grace = setTimeout(() => child?.kill('SIGKILL'), STOP_GRACE_MS);
     await exited;
     clearTimeout(grace);
+  };
+  const start = async () => {
+    child = spawnServe(world.dir, logFile);
+    try {
+      await awaitReady(url, child, logFile);
+    } catch (error) {
+      // Nobody would stop it later, and as long as it runs our own process does not end.
+      await end('SIGTERM');
+      throw error;
+    }
   };
   await start();
   return {

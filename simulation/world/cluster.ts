@@ -4,8 +4,8 @@ import { fail } from '../../activities/failure.ts';
 import { chooseRevision, type Served, whyNever } from '../../activities/kubernetes/choose-revision.ts';
 import { rollbackPlanHash } from '../../activities/kubernetes/plan-hash.ts';
 import {
-  type RawDeployment,
   type RawRevision,
+  type RawWorkload,
   REVISION_ANNOTATION,
 } from '../../activities/kubernetes/raw-objects.ts';
 import { type Revisions, summarise } from '../../activities/kubernetes/revisions.ts';
@@ -356,7 +356,7 @@ export class Cluster {
     return [...this.#revisions].sort((a, b) => b.replicaSet.revision - a.replicaSet.revision);
   }
 
-  #deployment(): RawDeployment {
+  #deployment(): RawWorkload {
     const { namespace, name } = this.#target;
     const running = this.#running();
     return {

@@ -29,8 +29,6 @@ import { Incident, type IncidentInput } from './state.ts';
 
 /** Paging waits this long for severity to be judged; then it goes out with the highest. */
 const SEVERITY_WAIT_MS = 3_000;
-/** A target that cannot be read for this long is told to a human; the reading goes on. */
-const FACTS_WARNING_MS = 60_000;
 /** Pause between two chat updates: Slack allows about one a second in a channel, and changes come in bursts. */
 const CHAT_PAUSE_MS = 1_500;
 /** Alert names are untrusted and can be long; Temporal limits a search attribute to 2 KB. */
@@ -110,7 +108,7 @@ class IncidentRun {
     const background = [
       this.detached(() => this.keepRecords()),
       this.detached(() => this.keepChat()),
-      this.detached(() => this.readTarget()),
+      this.detached(() => this.services.loadFacts()),
       this.detached(() => this.watchSeverity()),
       this.detached(() => this.finishPredecessor()),
     ];
@@ -240,18 +238,6 @@ class IncidentRun {
   // --- the target and the severity ---
 
   private severityJudged = false;
-
-  private async readTarget(): Promise<void> {
-    if (!this.input.target.ok) return;
-    const reading = this.services.loadFacts();
-    if (!(await condition(() => this.data.facts !== undefined, FACTS_WARNING_MS))) {
-      const reason = 'the target could not be read for a minute: is the worker of its cluster running?';
-      this.state.needHuman(reason, this.services.nowMs());
-      await reading;
-      this.state.settle({ reason });
-    }
-    await reading;
-  }
 
   private async watchSeverity(): Promise<void> {
     let first = this.data.timeline.every((entry) => !entry.text.startsWith('Severity '));

@@ -79,7 +79,9 @@ async function rollBack(
   hold(state, command);
   const frozen = state.frozenUntil(Date.now());
   if (frozen !== undefined) throw new CommandRefused('Refused', `the target is ${frozen}: unfreeze it first`);
-  if (state.breaker.state === 'half-open') {
+  // Another incident may have brought the same template back already: then there is nothing left to disturb.
+  const verifying = state.breaker.state === 'half-open';
+  if (verifying && (await runningTemplate(command.target)) !== plan.to.templateHash) {
     throw new CommandRefused(
       'PreconditionFailed',
       'a verification is under way on a share of the traffic: let it end first',

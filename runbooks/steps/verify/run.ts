@@ -1,4 +1,4 @@
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, sleep } from '@temporalio/workflow';
 import type { VerificationSummary } from '../../../domain/incident.ts';
 import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
 import type { VerifyInput } from './definition.ts';
@@ -6,10 +6,27 @@ import type { VerifyInput } from './definition.ts';
 /** Around the verification itself: whatever becomes of it, the share is taken away by then. */
 const SHARE_MARGIN_MS = 5 * 60_000;
 
+/** Another incident's rollback is over within minutes. */
+const TRY_AGAIN_EVERY_MS = 5_000;
+
 /** Takes the share away again: the revision is not proved, whatever the reason. Runs even when the step was cancelled. */
 async function reopen(context: StepContext, fallback: string | undefined, reason: string): Promise<void> {
   await CancellationScope.nonCancellable(() => context.command({ kind: 'divert', fallback, reason }));
   context.record('breaker', 'The share was taken away again; all traffic is diverted', { breaker: 'open' });
+}
+
+/** Lets the share in as soon as nobody changes the deployment any more; the step's timeout ends the waiting. */
+async function letIn(context: StepContext, share: number, forMs: number): Promise<void> {
+  for (let told = false; ; told = true) {
+    try {
+      await context.command({ kind: 'half-open', share, forMs });
+      return;
+    } catch (error) {
+      if (!(error instanceof StepFailure) || error.type !== 'Conflict') throw error;
+      if (!told) context.record('breaker', `The verification waits: ${error.message}`);
+    }
+    await sleep(TRY_AGAIN_EVERY_MS);
+  }
 }
 
 function describe(result: VerificationSummary): string {
@@ -37,7 +54,7 @@ export const run: StepRunner = {
     let proved = false;
     try {
       if (diverted) {
-        await context.command({ kind: 'half-open', share, forMs: input.timeoutMs + SHARE_MARGIN_MS });
+        await letIn(context, share, input.timeoutMs + SHARE_MARGIN_MS);
         context.record(
           'breaker',
           `Half-open: ${(share * 100).toFixed(0)}% of traffic goes to the rolled-back revision`,

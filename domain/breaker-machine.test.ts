@@ -29,11 +29,12 @@ interface Transition {
 const opened = (world: World): World => ({ ...world, projected: world.control.breaker });
 
 /** Every message, in any order, any number of times: reordered, repeated and late ones are among them. */
-function eventsFor({ running }: World): BreakerEvent[] {
+function eventsFor({ running, projected }: World): BreakerEvent[] {
   const events: BreakerEvent[] = [
     { kind: 'trip', fallback: 'f', reason: 'x' },
     { kind: 'block', reason: 'x' },
     { kind: 'recovery-due', share: 0.1, forMs: STEP_MS, recoveryMs: STEP_MS, running },
+    { kind: 'adopt', seen: projected },
     { kind: 'tick', running },
     { kind: 'tick' },
   ];

@@ -70,7 +70,7 @@ export type BreakerEvent =
   | { kind: 'recovery-due'; share: number; forMs: number; recoveryMs: number; running: RunningRevision }
   /** Time has passed. `running`: what runs now, where it was looked at. */
   | { kind: 'tick'; running?: RunningRevision }
-  /** What a new actor, which remembers nothing, finds in front of it. */
+  /** What is found to have been written: by an actor that is gone, or by people with a kubeconfig. Only ever contains. */
   | { kind: 'adopt'; seen: Breaker | undefined };
 
 export type BreakerDecision =
@@ -412,10 +412,10 @@ function overrideEnded(
 
 /** Nothing is known of why it is as it is: open stays open, and a share that nobody vouches for is taken away. */
 function adopted(control: BreakerControl, seen: Breaker | undefined, nowMs: number): BreakerDecision {
-  if (seen === undefined || seen.state === 'closed' || control.breaker.state !== 'closed')
+  if (seen === undefined || seen.state === 'closed' || control.breaker.state === 'open')
     return unchanged(control);
   const found: BreakerControl = {
-    ...control,
+    ...closedToShares(withoutRestoreWishes(control)),
     lastFallback: seen.fallback,
     breaker: {
       state: 'open',

@@ -51,6 +51,8 @@ export type TargetAction =
   | { kind: 'half-open'; share: number; forMs: number }
   /** Give a share back, 1: close the breaker. Refused unless the running revision is verified good and capacity is ready. */
   | { kind: 'restore'; share: number }
+  /** People wrote the breaker with a kubeconfig alone: take over what contains. */
+  | { kind: 'adopt' }
   /** Trip by itself from now on, without an incident. */
   | { kind: 'watch'; spec: WatchSpec }
   | {
@@ -95,7 +97,7 @@ export interface TargetCommand {
 export type TargetResult =
   /** `heldBy`: incidents that keep it from closing. */
   | { kind: 'breaker'; breaker: Breaker; changed: boolean; note?: string; heldBy?: string[] }
-  | { kind: 'plan'; plan: RollbackPlan }
+  | { kind: 'plan'; plan: RollbackPlan; breaker: Breaker }
   | { kind: 'no-plan'; none: NoRollback }
   | {
       kind: 'rolled-back';

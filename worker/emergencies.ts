@@ -15,8 +15,12 @@ export const EMERGENCY_ALERT = 'FirebreakEmergency';
 
 type RaiseAlert = SignalingActivities['raiseAlert'];
 
+/** Tells the actor of a target that its breaker was written by people. */
+type AdoptBreaker = (target: Target, emergencyId: string) => Promise<void>;
+
 interface Parts {
   raiseAlert: RaiseAlert;
+  adoptBreaker: AdoptBreaker;
   logger: Logger;
   now?: () => number;
 }
@@ -52,8 +56,10 @@ async function reconcile(
   target: Target,
   uid: string,
   record: EmergencyRecord,
-  { raiseAlert, logger, now = Date.now }: Parts,
+  { raiseAlert, adoptBreaker, logger, now = Date.now }: Parts,
 ): Promise<boolean> {
+  // First of all: nothing may give the traffic back that somebody took away by hand.
+  await adoptBreaker(target, record.id);
   const { incidents } = await raiseAlert({
     target,
     alertname: EMERGENCY_ALERT,
@@ -80,7 +86,13 @@ async function reconcile(
 /** Looks now and every minute, in the namespaces of these clusters. @returns a stop. */
 export function keepEmergencies(
   config: Pick<FirebreakConfig, 'clusters'>,
-  parts: { clusterNames: readonly string[]; raiseAlert: RaiseAlert; logger: Logger; everyMs?: number },
+  parts: {
+    clusterNames: readonly string[];
+    raiseAlert: RaiseAlert;
+    adoptBreaker: AdoptBreaker;
+    logger: Logger;
+    everyMs?: number;
+  },
 ): () => Promise<void> {
   const { logger } = parts;
   const stopping = new AbortController();

@@ -9,6 +9,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { openRecords } from '../activities/records/open.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
+import type { Target } from '../domain/target.ts';
 import type { RunbookSource } from '../runbooks/live.ts';
 import { createAccess } from '../webhooks/access/access.ts';
 import { createRaiseAlert } from '../webhooks/alertmanager/raise.ts';
@@ -27,6 +28,7 @@ import { keepEmergencies } from './emergencies.ts';
 import { type Keys, loadOrCreateKeys } from './keys.ts';
 import { openRunbooks } from './runbooks.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
+import { createSignalingActivities } from './signaling.ts';
 import { keepWatches } from './watched-breakers.ts';
 
 const ROLES = ['webhooks', 'worker', 'cluster'] as const;
@@ -122,7 +124,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   if (roles.has('cluster')) {
     const clusterNames = options.clusters ?? Object.keys(config.clusters);
-    stops.push(keepEmergencies(config, { clusterNames, raiseAlert, logger }));
+    const { commandTarget } = createSignalingActivities(client, config.temporal.taskQueue, raiseAlert);
+    const adoptBreaker = (of: Target, id: string) =>
+      commandTarget({
+        target: of,
+        command: { id: `adopt-${id}`, target: of, incidentId: 'emergency', action: { kind: 'adopt' } },
+      });
+    stops.push(keepEmergencies(config, { clusterNames, raiseAlert, adoptBreaker, logger }));
   }
 
   let url: string | undefined;

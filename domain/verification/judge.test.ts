@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { collectCounts } from './collect-counts.ts';
-import { finalVerdict, JUDGE_DEFAULTS, judge } from './judge.ts';
+import { JUDGE_DEFAULTS } from './defaults.ts';
+import { finalVerdict } from './final-verdict.ts';
+import { judge } from './judge.ts';
 import type { CollectedCounts, GateName, JudgeInput, JudgeOptions, RawSeries } from './types.ts';
 
 const BLOCKS = 20;

@@ -1,27 +1,7 @@
 import { deflate, estimateDesignEffect } from '../statistics/design-effect.ts';
 import { areValidCounts, confidenceSequence, decide, logEvidence } from '../statistics/sequential-test.ts';
 import { evidenceGates, exposureOf } from './gates.ts';
-import type { FinalVerdict, GateName, JudgeInput, JudgeOptions, Verdict } from './types.ts';
-
-/**
- * What a `verify` step gets where its runbook says nothing. Threshold and exposure are the shipped runbook's.
- */
-export const JUDGE_DEFAULTS: JudgeOptions = {
-  threshold: 0.01,
-  confidence: 0.99,
-  // Without any harm, proof at 1% and 99% takes 499 independent outputs: fewer are never enough.
-  minExposure: 500,
-  // Fewer blocks hold no more than a burst or two.
-  minBlocks: 6,
-  // A cold start is over, and caches and batches are those of steady traffic.
-  minDurationMs: 60_000,
-  // Four scrapes at Prometheus' most usual interval of 15 s: one lost scrape is nothing, four are.
-  maxSampleAgeMs: 60_000,
-  // What is not classified could be where the harm is.
-  minCoverage: 0.9,
-  designEffect: 'estimate',
-  allowRequestsAsDenominator: false,
-};
+import type { GateName, JudgeInput, Verdict } from './types.ts';
 
 /** Gates that say the counts themselves are wrong: then they prove nothing, harm included. */
 const COUNT_GATES: readonly GateName[] = [
@@ -109,15 +89,4 @@ function finiteOr<T>(value: number, otherwise: T): number | T {
 /** 0 is an e-value of 1, no evidence. */
 function toLog10(natural: number): number {
   return finiteOr(natural / Math.LN10, 0);
-}
-
-/**
- * The verdict once the time is over: what is still undecided at the deadline is insufficient evidence, by the
- * names of the gates that were not ok, or `test-undecided` where only more outputs could have told.
- */
-export function finalVerdict(verdict: Verdict, deadlineReached: boolean): FinalVerdict {
-  if (verdict.outcome !== 'undecided') return { ...verdict, unmet: [] };
-  const failed = new Set(verdict.gates.filter((gate) => !gate.ok).map((gate) => gate.name));
-  const unmet: FinalVerdict['unmet'] = failed.size > 0 ? [...failed] : ['test-undecided'];
-  return { ...verdict, outcome: deadlineReached ? 'insufficient-evidence' : 'undecided', unmet };
 }

@@ -1,5 +1,5 @@
 import type { VerificationSummary } from '../incident.ts';
-import { finalVerdict } from './judge.ts';
+import { finalVerdict } from './final-verdict.ts';
 import type { Verdict } from './types.ts';
 
 /** What incidents, tickets and chat keep of the last verdict; undecided at the deadline is insufficient evidence. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Evaluation } from '../../activities/contract.ts';
 import type { MetricSpec } from '../../domain/runbook.ts';
-import { JUDGE_DEFAULTS } from '../../domain/verification/judge.ts';
+import { JUDGE_DEFAULTS } from '../../domain/verification/defaults.ts';
 import { Measurement } from './measurement.ts';
 import { Traffic } from './traffic.ts';
 

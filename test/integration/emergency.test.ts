@@ -177,8 +177,10 @@ describe('reconciling', () => {
     const clients = world.clusters[CLUSTER];
     if (clients === undefined) throw new Error('no clients');
     const raised: { name: string; summary: string; key: string }[] = [];
+    const adopted: string[] = [];
     const parts = {
       logger: pino({ level: 'silent' }),
+      adoptBreaker: async ({ name }: { name: string }) => void adopted.push(name),
       raiseAlert: async ({
         target,
         summary,
@@ -199,6 +201,7 @@ describe('reconciling', () => {
     await reconcileEmergencies(clients, where, parts);
     const own = raised.filter(({ name }) => name === 'taken');
     expect(own).toHaveLength(2);
+    expect(adopted.filter((name) => name === 'taken')).toHaveLength(2);
     expect(own[0]?.summary).toContain('Emergency rollback with a kubeconfig by');
     expect(new Set(own.map(({ key }) => key)).size).toBe(2);
     expect(await recordsOf('taken')).toMatchObject([
@@ -245,6 +248,7 @@ describe('reconciling', () => {
     const told: string[] = [];
     const parts = {
       logger: pino({ level: 'silent' }),
+      adoptBreaker: async () => undefined,
       raiseAlert: async ({ summary }: { summary: string }) => {
         told.push(summary);
         return { incidents: [] };

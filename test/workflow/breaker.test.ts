@@ -141,6 +141,31 @@ describe('the breaker', () => {
     });
   });
 
+  it('takes over what people wrote by hand while an actor was running, and gives it back only by proof', async () => {
+    const world = new World();
+    await withIncident(world, async (incident) => {
+      const nowMs = await incident.env.currentTimeMs();
+      await command(incident, { kind: 'watch', spec: spec(nowMs + 86_400_000) }, 'c1');
+      await eventually(incident, 'watching', async () => (await describeTarget(incident)).watching);
+      world.breakers.push({
+        state: 'open',
+        sinceMs: nowMs,
+        reason: 'by hand',
+        fallback: 'llm-fallback',
+        share: 0,
+      });
+      world.projectedBy = 'emergency-1';
+      await command(incident, { kind: 'adopt' }, 'c2');
+      await eventually(
+        incident,
+        'adopted',
+        async () => (await describeTarget(incident)).breaker.state === 'open',
+      );
+      await incident.env.sleep('1 hour');
+      expect(shares(world)).toEqual(['open 0']);
+    });
+  });
+
   it('refuses everything but containment while it is frozen', async () => {
     const world = new World();
     await withIncident(world, async (incident) => {

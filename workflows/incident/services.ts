@@ -291,7 +291,7 @@ export class IncidentServices {
     data.replies = data.replies.filter((other) => other.commandId !== id);
     if (!reply) throw new StepFailure('Unavailable', 'the target did not answer');
     if (!reply.ok) throw new StepFailure(reply.failure.type, reply.failure.message);
-    if (reply.result.kind === 'breaker') {
+    if ('breaker' in reply.result) {
       data.breaker = reply.result.breaker;
       // What was wrong with the breaker, or its fallback, matters no more.
       if (data.breaker.state === 'closed')

@@ -12,6 +12,7 @@ import { clusterActivities } from '../activities.ts';
 import { readFailure } from '../failure.ts';
 import { ROLLBACK_WORKFLOW } from '../messages.ts';
 import type { RollbackInput, RollbackOutput, rollback } from '../rollback/workflow.ts';
+import { adopt } from './projection.ts';
 import { CommandRefused, type TargetState } from './state.ts';
 import { divert, halfOpen, override, restore, runningTemplate } from './traffic-commands.ts';
 
@@ -31,6 +32,9 @@ export async function execute(state: TargetState, command: TargetCommand): Promi
       return restore(state, command, action);
     case 'override':
       return override(state, command, action);
+    case 'adopt':
+      await adopt(state);
+      return { kind: 'done' };
     case 'watch':
       state.data.watch = action.spec;
       return { kind: 'done' };
@@ -67,7 +71,9 @@ async function planRollback(
     gitops: action.gitops,
     served: action.served,
   });
-  return 'plan' in answer ? { kind: 'plan', plan: answer.plan } : { kind: 'no-plan', none: answer.none };
+  return 'plan' in answer
+    ? { kind: 'plan', plan: answer.plan, breaker: state.breaker }
+    : { kind: 'no-plan', none: answer.none };
 }
 
 async function rollBack(

@@ -5,7 +5,7 @@ import type { Breaker } from '../../domain/breaker.ts';
 import type { BreakerDecision } from '../../domain/breaker-machine.ts';
 import type { FailureType } from '../../domain/failure.ts';
 import { targetKey } from '../../domain/target.ts';
-import { clusterMutations, signaling } from '../activities.ts';
+import { clusterActivities, clusterMutations, signaling } from '../activities.ts';
 import { readFailure } from '../failure.ts';
 import { targetNewsSignal } from '../messages.ts';
 import type { TargetState } from './state.ts';
@@ -103,6 +103,20 @@ export async function keepProjection(
     `Something else changed ${what}; it was written again${givesUp ? ' for the last time' : ''}`,
     givesUp,
   );
+}
+
+/** Takes over what gateways read where it contains more than what is known here. */
+export async function adopt(state: TargetState): Promise<void> {
+  const { data } = state;
+  const seen = await clusterActivities(data.target.cluster, 2).readBreaker({ target: data.target });
+  const decided = state.decide({ kind: 'adopt', seen: seen.breaker });
+  if (decided.changed) {
+    await carryOut(state, decided, `${seen.commandId || 'found'}~adopted`);
+    return;
+  }
+  const taken = decided.control.breaker !== state.breaker;
+  data.control = decided.control;
+  if (taken || data.projectedBy === '') data.projectedBy = seen.commandId ?? '';
 }
 
 async function write(state: TargetState, commandId: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** A breaker that tripped by itself and that no incident holds: a proved revision is tried again, and measured. */
 import { ParentClosePolicy, startChild } from '@temporalio/workflow';
 import type { WatchSpec } from '../../domain/target-command.ts';
-import { JUDGE_DEFAULTS } from '../../domain/verification/judge.ts';
+import { JUDGE_DEFAULTS } from '../../domain/verification/defaults.ts';
 import { clusterActivities } from '../activities.ts';
 import { VERIFICATION_WORKFLOW } from '../messages.ts';
 import type { verification } from '../verification/workflow.ts';

@@ -4,7 +4,7 @@ import type { LookActivities } from '../../activities/contract.ts';
 import type { RunningRevision } from '../../domain/breaker-machine.ts';
 import { clusterActivities } from '../activities.ts';
 import { readFailure } from '../failure.ts';
-import { carryOut, endRaised, inTrafficLane, keepProjection, news, raise } from './projection.ts';
+import { adopt, carryOut, endRaised, inTrafficLane, keepProjection, news, raise } from './projection.ts';
 import { probe } from './recovery.ts';
 import { CommandRefused, type TargetState } from './state.ts';
 import { lookAtSuspended } from './suspended.ts';
@@ -27,7 +27,7 @@ const LOOK_ATTEMPTS = 2;
 /** Runs until the actor drains. Every look may fail; the next one comes. */
 export async function watchTarget(state: TargetState, draining: () => boolean): Promise<void> {
   const { data } = state;
-  await adopt(state, draining);
+  await adoptOnce(state, draining);
   for (;;) {
     const wanted = () =>
       state.breaker.state !== 'closed' ||
@@ -77,20 +77,13 @@ async function attempt(what: string, work: () => Promise<void>): Promise<void> {
 }
 
 /** An actor that remembers nothing takes over what gateways read: an open breaker stays open. */
-async function adopt(state: TargetState, draining: () => boolean): Promise<void> {
+async function adoptOnce(state: TargetState, draining: () => boolean): Promise<void> {
   const { data } = state;
   if (data.adopted) return;
   await attempt('the breaker that was found', async () => {
-    const seen = await clusterActivities(data.target.cluster, LOOK_ATTEMPTS).readBreaker({
-      target: data.target,
-    });
     await inTrafficLane(state, 'adopt', draining, async () => {
       // A command was faster: what it wrote is known.
-      if (data.projectedBy !== '') return;
-      const decided = state.decide({ kind: 'adopt', seen: seen.breaker });
-      data.projectedBy = seen.commandId ?? '';
-      if (decided.changed) await carryOut(state, decided, `${data.projectedBy || 'found'}~adopted`);
-      else data.control = decided.control;
+      if (data.projectedBy === '') await adopt(state);
     });
   });
   data.adopted = true;

@@ -1,4 +1,5 @@
-import { decideRecovery, JUDGE_DEFAULTS } from '../../../domain/verification/judge.ts';
+import { JUDGE_DEFAULTS } from '../../../domain/verification/defaults.ts';
+import { decideRecovery } from '../../../domain/verification/judge.ts';
 import type { CollectedCounts, JudgeOptions } from '../../../domain/verification/types.ts';
 import { type Method, SCRAPE_MS } from './method.ts';
 

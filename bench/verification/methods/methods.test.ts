@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { collectCounts } from '../../../domain/verification/collect-counts.ts';
-import { JUDGE_DEFAULTS, judge } from '../../../domain/verification/judge.ts';
+import { JUDGE_DEFAULTS } from '../../../domain/verification/defaults.ts';
+import { judge } from '../../../domain/verification/judge.ts';
 import type { RawSeries } from '../../../domain/verification/types.ts';
 import { randomOf } from '../random.ts';
 import { type Scrape, scenarioNamed } from '../scenarios.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDurationMs, writeDuration } from '../../../domain/duration.ts';
-import { JUDGE_DEFAULTS } from '../../../domain/verification/judge.ts';
+import { JUDGE_DEFAULTS } from '../../../domain/verification/defaults.ts';
 import { defineStep, MINUTE_MS, SECOND_MS, type StepProblem, textsAt } from '../define.ts';
 import { duration, durationOrZero, expression, rate, share } from '../fields.ts';
 

@@ -8,7 +8,8 @@ import fc from 'fast-check';
 export type ParityKind = 'Deployment' | 'StatefulSet';
 
 export type Step =
-  | { do: 'image'; image: number; changeCause?: string }
+  /** With what a release writes beside the template. */
+  | { do: 'image'; image: number; annotations: Record<string, string> }
   | { do: 'env'; name: string; value: string | undefined }
   | { do: 'args'; args: string[] }
   | { do: 'template-label'; value: string | undefined }
@@ -55,6 +56,14 @@ const ANNOTATIONS: readonly [key: string, values: readonly string[]][] = [
 ];
 
 const image = fc.integer({ min: 1, max: 4 });
+const annotations: fc.Arbitrary<Record<string, string>> = fc
+  .record(
+    Object.fromEntries(ANNOTATIONS.map(([key, values]) => [key, fc.constantFrom(...values)])),
+    // Each is there or not.
+    { requiredKeys: [] },
+  )
+  // None is there and undefined.
+  .map((made) => ({ ...made }) as Record<string, string>);
 const optional = (...values: string[]) => fc.constantFrom(undefined, ...values);
 
 const shipping: fc.Arbitrary<Step> = fc.oneof(
@@ -63,7 +72,7 @@ const shipping: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('image' as const),
       image,
-      changeCause: optional('first', 'second', 'third'),
+      annotations,
     }),
   },
   {
@@ -118,10 +127,6 @@ const breaking: fc.Arbitrary<Step> = fc.oneof(
   fc.constant<Step>({ do: 'barrier' }),
 );
 
-const firstAnnotations: fc.Arbitrary<Record<string, string>> = fc
-  .subarray([...ANNOTATIONS])
-  .map((chosen) => Object.fromEntries(chosen.map(([key, [first = '']]) => [key, first])));
-
 const pausing: fc.Arbitrary<Step> = fc.constantFrom<Step>({ do: 'pause' }, { do: 'resume' });
 
 function stepsOf(kind: ParityKind): fc.Arbitrary<Step[]> {
@@ -147,7 +152,7 @@ const history: fc.Arbitrary<History> = fc
       replicas: fc.integer({ min: 0, max: 2 }),
       limit: fc.constantFrom(0, 1, 10, 10, 10),
       strategy: fc.integer({ min: 0, max: 2 }),
-      annotations: firstAnnotations,
+      annotations,
       steps: stepsOf(kind),
       undo: fc.oneof(
         { weight: 8, arbitrary: fc.constant({ to: 'previous' as const }) },
@@ -179,11 +184,16 @@ export function featuresOf({ kind, limit, annotations, steps, undo, special }: H
   return [
     kind,
     `revisionHistoryLimit ${limit}`,
-    ...new Set([...Object.keys(annotations).map(annotationFeature), ...steps.map(featureOf)]),
+    ...new Set([...annotationsIn(annotations, steps).map(annotationFeature), ...steps.map(featureOf)]),
     ...(new Set(images).size < images.length ? ['a template that came back'] : []),
     undo.to === 'previous' ? 'undo to the previous revision' : `undo to a revision (${undo.to})`,
     ...(special === undefined ? [] : [`special: ${special}`]),
   ];
+}
+
+function annotationsIn(first: History['annotations'], steps: readonly Step[]): string[] {
+  const shipped = steps.flatMap((step) => (step.do === 'image' ? Object.keys(step.annotations) : []));
+  return [...Object.keys(first), ...shipped];
 }
 
 function featureOf(step: Step): string {

@@ -163,9 +163,7 @@ async function take(twin: Twin, step: Step, index: number): Promise<void> {
     case 'image':
       return edit(twin, (workload) => {
         containerOf(workload).image = imageOf(step.image);
-        if (step.changeCause !== undefined) {
-          annotationsOf(workload)['kubernetes.io/change-cause'] = step.changeCause;
-        }
+        Object.assign(annotationsOf(workload), step.annotations);
       });
     case 'env':
       return edit(twin, (workload) => {

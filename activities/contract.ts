@@ -7,6 +7,7 @@ import type { SignedDecision } from '../domain/decision.ts';
 import type { GitOpsRef, ResumePlan, SuspensionState } from '../domain/gitops-plan.ts';
 import type { HarmReading } from '../domain/harm-history/types.ts';
 import type { ActionItem, IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
+import type { ServedByRevision } from '../domain/rollback-inquiry.ts';
 import type {
   NoRollback,
   PlanApproval,
@@ -16,7 +17,6 @@ import type {
   RolloutResult,
 } from '../domain/rollback-plan.ts';
 import type { GitOpsPolicy, InputValue, MetricSpec } from '../domain/runbook.ts';
-import type { ServedByRevision } from '../domain/rollback-inquiry.ts';
 import type { Severity } from '../domain/severity.ts';
 import type { Target, TargetFacts } from '../domain/target.ts';
 import type { TargetChange } from '../domain/target-change.ts';

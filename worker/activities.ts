@@ -64,7 +64,8 @@ export type MainActivities = PagingActivities &
 export type ClusterQueueActivities = KubernetesActivities &
   GitOpsActivities &
   TrafficActivities &
-  MeasurementActivities;
+  MeasurementActivities &
+  LookActivities;
 
 export function createMainActivities(
   config: FirebreakConfig,

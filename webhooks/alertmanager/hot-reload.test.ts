@@ -111,7 +111,8 @@ async function expectReported(expected: 'refused' | 'fine'): Promise<void> {
   expect([status, ready, runbooks?.ok]).toEqual([200, true, true]);
   expect(degraded).toBe(expected === 'refused');
   expect(await metric('firebreak_runbook_reload_success')).toBe(expected === 'refused' ? 0 : 1);
-  expect(await metric('firebreak_runbooks_loaded')).toBe(3);
+  // Two of the folder, and those that are called for by name: default and manual-rollback.
+  expect(await metric('firebreak_runbooks_loaded')).toBe(4);
   expect(runbooks?.details?.problems).toEqual(
     expected === 'refused' ? [`${join(folder, 'b.yaml')}:10:27 steps/unknown-type`] : [],
   );

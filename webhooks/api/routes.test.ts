@@ -528,7 +528,7 @@ describe('acting', () => {
   it('names what is wrong with a body', async () => {
     const response = await post('ben', 'override-breaker', { force: 'ajar', reason: '', forMs: 5 });
     expect(response.json().error.problems).toEqual([
-      'force: Invalid option: expected one of "open"|"closed"|"none"',
+      'force: Invalid option: expected one of "open"|"closed"|"hold"|"none"',
       'reason: must not be empty',
       'forMs: at least one minute',
     ]);
@@ -547,7 +547,7 @@ describe('the plot', () => {
 
   it('is an SVG that may style itself and nothing else', async () => {
     gateway.views.set(viewOf().workflowId, viewOf({ harmHistory, title: '<script>alert(1)</script>' }));
-    const response = await get('/incidents/3f9a/harm.svg');
+    const response = await get(`/incidents/${INCIDENT_ID}/harm.svg`);
     expect(response.statusCode).toBe(200);
     expect(response.headers).toMatchObject({
       'content-type': 'image/svg+xml; charset=utf-8',
@@ -559,13 +559,13 @@ describe('the plot', () => {
   });
 
   it('is not there before anything was read, and for nobody without a token', async () => {
-    const response = await get('/incidents/3f9a/harm.svg');
+    const response = await get(`/incidents/${INCIDENT_ID}/harm.svg`);
     expect(response.statusCode).toBe(404);
     expect(response.json().error).toMatchObject({
       code: 'not_found',
       message: 'There is no plot of this incident yet.',
     });
-    expect((await request(undefined, 'GET', '/incidents/3f9a/harm.svg')).statusCode).toBe(401);
+    expect((await request(undefined, 'GET', `/incidents/${INCIDENT_ID}/harm.svg`)).statusCode).toBe(401);
   });
 });
 

@@ -1,5 +1,9 @@
+/** One in a hundred million: nobody counts so far, and a bound that is not quite zero reads as one. */
+const NONE_BELOW = 1e-8;
+
 /** A rate in [0, 1] in per cent, three digits: `0.153%`, `12.3%`, `0%`. */
 export function formatRate(rate: number): string {
+  if (rate < NONE_BELOW) return '0%';
   return `${Number((rate * 100).toPrecision(3))}%`;
 }
 

@@ -118,7 +118,8 @@ export interface MeasurementActivities {
 
   /**
    * Waits until the diversion is visible in traffic: the target's request increments over the last scrapes are at most
-   * `maxShare` of what arrived before. Heartbeats. `effect: 'unknown'` where no requests series exists.
+   * `maxShare` of what arrived before, for so long that it is no chance. Heartbeats. `effect: 'unknown'` where no requests
+   * series exists, and at the timeout where nothing arrived before.
    */
   awaitDiverted(input: {
     target: Target;

@@ -32,6 +32,7 @@ const opened = (world: World): World => ({ ...world, projected: world.control.br
 function eventsFor({ running, projected }: World): BreakerEvent[] {
   const events: BreakerEvent[] = [
     { kind: 'trip', fallback: 'f', reason: 'x' },
+    { kind: 'contain', reason: 'x' },
     { kind: 'block', reason: 'x' },
     { kind: 'recovery-due', share: 0.1, forMs: STEP_MS, recoveryMs: STEP_MS, running },
     { kind: 'adopt', seen: projected },
@@ -60,7 +61,10 @@ function* transitions(world: World): Generator<Transition> {
   for (const event of eventsFor(world)) {
     const decision = decideBreaker(control, event, NOW_MS);
     if (!decision.ok) continue;
-    const next = { ...world, control: decision.control };
+    // A proof is of the time before what sends traffic away for harm, and of the time after what was judged since.
+    const harm = event.kind === 'divert' || event.kind === 'trip' || event.kind === 'contain';
+    const known = harm ? { ...running, judgedAtMs: NOW_MS - 1 } : running;
+    const next = { ...world, running: known, control: decision.control };
     if (!decision.changed) {
       yield { cause: event.kind, event, after: next };
       continue;
@@ -77,12 +81,13 @@ function* transitions(world: World): Generator<Transition> {
   for (const verdict of [undefined, 'verified-good', 'known-bad'] as const) {
     yield { cause: 'shipped', after: shipped(world, verdict) };
     if (verdict && running.verdict !== 'known-bad')
-      yield { cause: 'judged', after: { ...world, running: { ...running, verdict } } };
+      yield { cause: 'judged', after: { ...world, running: { ...running, verdict, judgedAtMs: NOW_MS } } };
   }
   // The actor is lost with all that it knew; the next one finds what gateways read.
   const adopted = decideBreaker(newBreakerControl(NOW_MS), { kind: 'adopt', seen: projected }, NOW_MS);
   if (!adopted.ok) throw new Error(adopted.message);
-  yield { cause: 'crash', after: { ...world, control: adopted.control } };
+  const forgotten = { templateHash: running.templateHash };
+  yield { cause: 'crash', after: { ...world, running: forgotten, control: adopted.control } };
 }
 
 /** A step later, told with the same now. */
@@ -99,7 +104,7 @@ function older(control: BreakerControl): BreakerControl {
 /** Another template runs. What was let in is let in for one of two names: the one that runs, or not. */
 function shipped(world: World, verdict: RunningRevision['verdict']): World {
   const templateHash = world.running.templateHash === 't1' ? 't2' : 't1';
-  return { ...world, running: { templateHash, verdict } };
+  return { ...world, running: { templateHash, verdict, judgedAtMs: NOW_MS } };
 }
 
 /** Worlds that differ in nothing that can matter are one. */
@@ -121,7 +126,14 @@ function keyOf({ control, projected, running }: World): string {
     projected.state,
     projected.share,
     running.verdict,
+    isProof({ control, projected, running }),
   ].join(' ');
+}
+
+/** Verified, and not before harm had the traffic sent away. */
+function isProof({ control, running }: World): boolean {
+  const { containedAtMs = 0 } = control;
+  return running.verdict === 'verified-good' && (running.judgedAtMs ?? 0) >= containedAtMs;
 }
 
 /** Every world that can be reached, with every transition out of it. */
@@ -146,14 +158,17 @@ function explore(visit: (before: World, transition: Transition) => void): number
 }
 
 /** Whether a transition may give the target more traffic. */
-function maySendBack({ event }: Transition, { control, running }: World): boolean {
+function maySendBack({ event }: Transition, world: World): boolean {
+  const { control, running } = world;
   const held = control.override !== undefined && control.override.untilMs > NOW_MS;
   switch (event?.kind) {
     case 'half-open':
       // By a verification, never to what is known bad, never against a person.
       return running.verdict !== 'known-bad' && !(held && control.override?.force !== 'closed');
     case 'restore':
+      return isProof(world) && !(held && control.override?.force !== 'closed');
     case 'recovery-due':
+      // Let in to be verified, not given back: by an older proof, but never without one.
       return running.verdict === 'verified-good' && !(held && control.override?.force !== 'closed');
     case 'override':
       return event.force === 'closed';
@@ -221,7 +236,7 @@ describe('the circuit breaker, from every state that can be reached', () => {
   it('can be closed from everywhere, once the revision that runs is proved and nobody overrides', () => {
     const stuck: string[] = [];
     explore((_before, { after }) => {
-      const running: RunningRevision = { templateHash: 't9', verdict: 'verified-good' };
+      const running: RunningRevision = { templateHash: 't9', verdict: 'verified-good', judgedAtMs: NOW_MS };
       let { override: _ended, ...control }: BreakerControl = after.control;
       for (const incidentId of ['a', 'b', 'a', 'b']) {
         const decision = decideBreaker(control, { kind: 'restore', incidentId, share: 1, running }, NOW_MS);
@@ -234,7 +249,7 @@ describe('the circuit breaker, from every state that can be reached', () => {
 });
 
 describe('decideBreaker', () => {
-  const running: RunningRevision = { templateHash: 't1', verdict: 'verified-good' };
+  const running: RunningRevision = { templateHash: 't1', verdict: 'verified-good', judgedAtMs: NOW_MS };
   const after = (...events: BreakerEvent[]): BreakerControl =>
     events.reduce((control, event) => {
       const decision = decideBreaker(control, event, NOW_MS);
@@ -267,6 +282,26 @@ describe('decideBreaker', () => {
   it('takes a wish to restore back when traffic is diverted anew', () => {
     const again = after(divert('a'), divert('b'), restore('a'), divert('b'));
     expect(decideBreaker(again, restore('b'), NOW_MS)).toMatchObject({ changed: false, heldBy: ['a'] });
+  });
+
+  it('gives nothing back by a proof that is older than the harm', () => {
+    const stale: BreakerEvent = {
+      kind: 'restore',
+      incidentId: 'a',
+      share: 1,
+      running: { ...running, judgedAtMs: NOW_MS - 1 },
+    };
+    expect(decideBreaker(after(divert('a')), stale, NOW_MS)).toMatchObject({ ok: false, type: 'Refused' });
+  });
+
+  it('leaves the share that is verified where the fallback fails meanwhile, and blocks the rest', () => {
+    const half: BreakerEvent = { kind: 'half-open', incidentId: 'a', share: 0.1, forMs: STEP_MS, running };
+    const control = after(divert('a'), half, { kind: 'block', reason: 'x' });
+    expect(control.breaker).toMatchObject({ state: 'half-open', share: 0.1, fallback: undefined });
+    // And what failed is not used again.
+    expect(decideBreaker(control, { kind: 'contain', reason: 'x' }, NOW_MS)).toMatchObject({
+      control: { breaker: { state: 'open', fallback: undefined } },
+    });
   });
 
   it('takes no traffic away from a restore that is further on', () => {

@@ -10,6 +10,8 @@ import type { FailureType } from './failure.ts';
 export interface RunningRevision {
   templateHash: string;
   verdict?: 'verified-good' | 'known-bad';
+  /** When it was judged. */
+  judgedAtMs?: number;
   /** Why it is known bad. */
   reason?: string;
   /** The deployment is being changed by us right now. */
@@ -40,8 +42,10 @@ export interface BreakerControl {
   admitted?: string;
   /** While half-open without proof: when the share is taken away again, whoever may have died. */
   shareUntilMs?: number;
-  /** The fallback of the last diversion, for a containment that is renewed. */
+  /** The fallback of the last diversion, for a containment that is renewed; absent: there was none, or it failed. */
   lastFallback?: string;
+  /** When harm last had traffic sent away: a proof that is older proves nothing about it. */
+  containedAtMs?: number;
   /** When it tripped by itself; nobody holds it then. */
   trippedAtMs?: number;
 }
@@ -49,6 +53,8 @@ export interface BreakerControl {
 export type BreakerEvent =
   /** An incident contains: all traffic away, to the fallback or to nobody. */
   | { kind: 'divert'; incidentId: string; replyTo?: string; fallback?: string; reason: string }
+  /** What was let in is taken away again, to where the rest of the traffic goes. */
+  | { kind: 'contain'; reason: string }
   /** The watch saw too much harm. */
   | { kind: 'trip'; fallback?: string; reason: string }
   /** The fallback failed as well. */
@@ -99,13 +105,22 @@ export function decideBreaker(control: BreakerControl, event: BreakerEvent, nowM
       const held = hold(control, event.incidentId, event.replyTo, nowMs);
       const refused = againstOverride(held, 'open', nowMs);
       if (refused) return refused;
-      return opened(withoutRestoreWishes(held), event.fallback, event.reason, nowMs);
+      return opened(contained(held, nowMs), event.fallback, event.reason, nowMs);
+    }
+    case 'contain': {
+      const { breaker, lastFallback } = control;
+      const refused = againstOverride(control, 'open', nowMs);
+      if (refused) return refused;
+      const fallback = breaker.state === 'closed' ? lastFallback : breaker.fallback;
+      // What was not proved is not tried again by a timer.
+      const { trippedAtMs: _t, ...rest } = contained(control, nowMs);
+      return opened(rest, fallback, event.reason, nowMs);
     }
     case 'trip': {
       const refused = againstOverride(control, 'open', nowMs);
       if (refused) return refused;
       if (control.breaker.state === 'open') return unchanged(control);
-      const tripped = opened(control, event.fallback, event.reason, nowMs);
+      const tripped = opened(contained(control, nowMs), event.fallback, event.reason, nowMs);
       return tripped.ok ? { ...tripped, control: { ...tripped.control, trippedAtMs: nowMs } } : tripped;
     }
     case 'block':
@@ -158,6 +173,10 @@ function without(control: BreakerControl, incidentId: string): BreakerControl {
 }
 
 /** Contained anew: whoever wanted the traffic back has to prove it anew as well. */
+function contained(control: BreakerControl, nowMs: number): BreakerControl {
+  return { ...withoutRestoreWishes(control), containedAtMs: nowMs };
+}
+
 function withoutRestoreWishes(control: BreakerControl): BreakerControl {
   const holders = Object.fromEntries(
     Object.entries(control.holders).map(([id, { wantsRestore: _wish, ...holder }]) => [id, holder]),
@@ -207,15 +226,18 @@ function blocked(control: BreakerControl, reason: string, nowMs: number): Breake
     const news = `${reason}: ${override.person} holds the breaker as it is, so traffic is not blocked`;
     return { ok: true, control, changed: false, news, needsHuman: true };
   }
+  // A share that is being verified, or was, is not the fallback's: only the rest is blocked.
+  const half = breaker.state === 'half-open';
+  if (half && breaker.fallback === undefined) return unchanged(control);
   return {
     ok: true,
     changed: true,
     control: {
-      ...closedToShares(withoutRestoreWishes(control)),
+      ...control,
       lastFallback: undefined,
-      breaker: { state: 'open', sinceMs: nowMs, reason, share: 0 },
+      breaker: { ...breaker, sinceMs: half ? breaker.sinceMs : nowMs, reason, fallback: undefined },
     },
-    news: `${reason}: all traffic is blocked now`,
+    news: `${reason}: ${half ? 'the rest of the traffic' : 'all traffic'} is blocked now`,
     needsHuman: true,
   };
 }
@@ -278,6 +300,7 @@ function restored(
   if (running.verdict !== 'verified-good') {
     return refuse('Refused', 'the revision that runs is not verified: the breaker stays as it is');
   }
+  const proof = isProof(control, running);
   const known = control.holders[incidentId] ?? { sinceMs: nowMs };
   const wishing: BreakerControl = {
     ...control,
@@ -287,9 +310,13 @@ function restored(
     .filter(([, holder]) => !holder.wantsRestore)
     .map(([id]) => id);
   if (heldBy.length > 0) return { ok: true, control: wishing, changed: false, heldBy };
+  if (!proof) {
+    const why = 'traffic was sent away for harm after the revision that runs was verified: verify it again';
+    return refuse('Refused', why);
+  }
   const wanted = clampShare(share);
   if (wanted >= 1) {
-    const { trippedAtMs: _t, ...rest } = closedToShares(without(wishing, incidentId));
+    const { trippedAtMs: _t, containedAtMs: _c, ...rest } = closedToShares(without(wishing, incidentId));
     const reason = `recovery proved by incident ${incidentId}`;
     return {
       ok: true,
@@ -317,6 +344,12 @@ function restored(
       },
     },
   };
+}
+
+/** Verified, and not before harm had the traffic sent away. */
+function isProof({ containedAtMs }: BreakerControl, running: RunningRevision): boolean {
+  if (running.verdict !== 'verified-good') return false;
+  return containedAtMs === undefined || (running.judgedAtMs ?? 0) >= containedAtMs;
 }
 
 function overridden(
@@ -348,7 +381,8 @@ function recoveryDue(
   if (breaker.state !== 'open' || trippedAtMs === undefined || held) return unchanged(control);
   if (control.override !== undefined || nowMs < trippedAtMs + recoveryMs) return unchanged(control);
   // A timer alone is no reason: only a revision that was proved is tried again.
-  if (running.changing || running.verdict !== 'verified-good') return unchanged(control);
+  if (running.changing || !isProof({ ...control, containedAtMs: undefined }, running))
+    return unchanged(control);
   return {
     ok: true,
     changed: true,
@@ -398,7 +432,7 @@ function overrideEnded(
   const { override: _ended, ...rest } = control;
   const ended = `The override of the breaker (${override.force}, by ${override.person}) has ended`;
   const held = Object.values(rest.holders).some((holder) => !holder.wantsRestore);
-  const proved = running?.verdict === 'verified-good';
+  const proved = running !== undefined && isProof(rest, running);
   if (override.force !== 'closed' || !held || proved) {
     // A share that was held as it is may be late by now.
     const rested = ticked(rest, running, nowMs);

@@ -44,6 +44,8 @@ export type TargetAction =
       /** How the fallback's own harm is measured, before and while it serves; absent: it is not. */
       fallbackHarm?: { limits: HarmLimits; metrics: Record<string, MetricSpec> };
     }
+  /** Take back what was let in: to where the rest of the traffic goes, watched as before. */
+  | { kind: 'contain'; reason: string }
   /**
    * Let a share back, for verification only; refused while the running revision is known bad.
    * `forMs`: taken away again by then, whatever has become of the verification.

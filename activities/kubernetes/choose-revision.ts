@@ -1,4 +1,5 @@
 import type { RevisionSummary, RollbackTo } from '../../domain/rollback-plan.ts';
+import type { Ledger } from '../contract.ts';
 import type { RawRevision } from './raw-objects.ts';
 import { barrierAfter, type Revisions } from './revisions.ts';
 
@@ -21,6 +22,8 @@ interface ChoiceInput {
   revisions: Pick<Revisions, 'type' | 'all' | 'current' | 'hashOf' | 'currentHash'>;
   to: RollbackTo;
   summaryOf(revision: RawRevision): RevisionSummary;
+  /** Where it is given, a refusal says why a revision is marked known bad. */
+  ledger?: Ledger;
   /** What it served; undefined where Prometheus cannot tell. */
   servedBy(revision: RawRevision): Promise<Served | undefined>;
   goodEnough: GoodEnough;
@@ -47,10 +50,14 @@ function permitted(input: ChoiceInput, revision: RawRevision, what: string): Cho
 
 /** Why a revision may never be rolled back to; undefined where it may. */
 export function whyNever(
-  { revisions, summaryOf }: Pick<ChoiceInput, 'revisions' | 'summaryOf'>,
+  { revisions, summaryOf, ledger }: Pick<ChoiceInput, 'revisions' | 'summaryOf' | 'ledger'>,
   revision: RawRevision,
 ): string | undefined {
-  if (summaryOf(revision).ledger === 'known-bad') return 'is known to be bad: it was harmful when it ran';
+  if (summaryOf(revision).ledger === 'known-bad') {
+    // People roll back for other reasons than harm too: only the ledger knows.
+    const why = ledger?.[revisions.hashOf(revision)]?.reason;
+    return why === undefined ? 'is marked known bad' : `is marked known bad (${why})`;
+  }
   const barrier = barrierAfter(revisions, revision);
   if (barrier === undefined) return undefined;
   return `lies before the rollback barrier of revision ${barrier.revision}`;

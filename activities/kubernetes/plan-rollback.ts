@@ -64,6 +64,7 @@ export async function planRollback(
     revisions,
     to,
     summaryOf,
+    ledger,
     servedBy: async ({ metadata }) =>
       type.podsNamedByRevision ? lookUp(servedBy, input, metadata.name, servedUntilMs) : undefined,
     goodEnough: input.served,

@@ -14,7 +14,7 @@ import type { ClusterClients } from '../kubernetes/cluster-clients.ts';
 
 /** The ConfigMap that gateways read: its JSON entries, one a target, and the guide's flat key. */
 
-/** The guide's own key, for gateways that know nothing of targets; there only while there is one target. */
+/** The guide's own key, for gateways that know nothing of targets; it begins only while there is one target. */
 const FLAT_STATE_KEY = 'state';
 const FIELD_MANAGER = 'firebreak';
 /**
@@ -50,7 +50,10 @@ export function projectionOf(
   target: Pick<Target, 'kind' | 'name'>,
 ): BreakerProjection | undefined {
   const text = configMap?.data?.[breakerKey(target)];
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseProjection(text);
+}
+
+function parseProjection(text: string): BreakerProjection | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isProjection(value) ? value : undefined;
@@ -202,10 +205,20 @@ export function configMapDrift(
   return [];
 }
 
-/** For gateways that know one target only; the guide spells it half_open. Absent where there are several. */
+/**
+ * For gateways that know one target only; the guide spells it half_open. With several targets nobody can tell whose gateway
+ * reads it: while one of them is not closed, a key that holds traffic back stays as it is, because it may be that one's
+ * containment. When all are closed it says so, for whoever went by it; otherwise there is none.
+ * @param data with the target's entry as it shall be.
+ */
 function flatState(data: Record<string, string>, { state }: BreakerProjection): string | undefined {
   const targets = Object.entries(data).filter(([key, text]) => ENTRY_KEY.test(key) && text.startsWith('{'));
-  return targets.length === 1 ? state.replace('-', '_') : undefined;
+  if (targets.length === 1) return state.replace('-', '_');
+  const standing = data[FLAT_STATE_KEY];
+  if (standing === undefined) return undefined;
+  // What cannot be read may be open.
+  if (targets.every(([, text]) => parseProjection(text)?.state === 'closed')) return 'closed';
+  return standing === 'closed' ? undefined : standing;
 }
 
 function inWords({ state, share, fallback, since }: BreakerProjection): string {

@@ -4,7 +4,18 @@ import type { Io } from '../output.ts';
 
 const ROLES = ['webhooks', 'worker', 'cluster'] as const;
 type Role = (typeof ROLES)[number];
-const SCENARIOS = ['rollback', 'reject', 'bad-previous', 'no-traffic', 'never-ready', 'flap'] as const;
+const SCENARIOS = [
+  'rollback',
+  'reject',
+  'bad-previous',
+  'no-traffic',
+  'never-ready',
+  'no-capacity',
+  'flap',
+  'fallback-bad',
+  'two-incidents',
+  'canary',
+] as const;
 const DEFAULT_CONFIG = 'firebreak.yaml';
 
 /** `firebreak demo`, `serve` and `doctor`: thin, since what they run is heavy to load. */

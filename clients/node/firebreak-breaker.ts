@@ -5,7 +5,11 @@
  *     const breakers = await BreakerClient.follow(mountedConfigMap('/etc/firebreak'), { fallback: 'llm-fallback' });
  *     const decision = breakers.decide('llm-api');   // 'target', 'block' or { fallback: 'llm-fallback' }
  *
- * What it holds to: nothing that is missing, unreadable, malformed or stale ever sends traffic towards the target.
+ * What it holds to: once a breaker was read, nothing that is missing, unreadable, malformed or stale sends more traffic
+ * towards the target. What was read is kept in memory only. After a restart, a ConfigMap that was deleted meanwhile, an empty
+ * mount or a missing key is an answer, "there is no breaker", and counts as closed: everything goes to the target, and no
+ * option changes that. A store or an entry that cannot be read at all is unknown: `fallback` serves, or requests are refused,
+ * unless `whenUnknown: 'target'` sends everything to the target.
  */
 import { watch } from 'node:fs';
 import { open, readdir, readlink } from 'node:fs/promises';

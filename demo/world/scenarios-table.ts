@@ -1,6 +1,6 @@
 /** The world of each scenario, what changes in it, and how its incident must end. */
 import type { RollingUpdate } from './models.ts';
-import type { Expectation, Scenario, ScenarioName } from './scenarios.ts';
+import type { Expectation, Scenario, ScenarioName } from './scenarios-model.ts';
 
 const MODEL = 'llm-api';
 const FALLBACK = 'llm-fallback';

@@ -163,6 +163,7 @@ export class Cluster {
       revisions,
       to,
       summaryOf,
+      ledger,
       servedBy: async (replicaSet) => this.#servedBy(replicaSet, nowMs),
       goodEnough: input.served,
     });

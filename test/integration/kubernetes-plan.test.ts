@@ -129,10 +129,12 @@ describe('planRollback', () => {
 
     const bad = { [second]: verdict('known-bad') };
     const none = await refusal('ledger', 'last-known-good', bad, served);
-    expect(none.reason).toMatch(/revision 2 is known to be bad.*revision 1 had a harm rate of 5.00%/);
+    expect(none.reason).toMatch(
+      /revision 2 is marked known bad \(test\).*revision 1 had a harm rate of 5.00%/,
+    );
     expect(none.candidates.map(({ revision }) => revision)).toEqual([1]);
-    expect((await refusal('ledger', 'previous', bad)).reason).toMatch(/revision 2 is known to be bad/);
-    expect((await refusal('ledger', { revision: 2 }, bad)).reason).toMatch(/revision 2 is known to be bad/);
+    expect((await refusal('ledger', 'previous', bad)).reason).toMatch(/revision 2 is marked known bad/);
+    expect((await refusal('ledger', { revision: 2 }, bad)).reason).toMatch(/revision 2 is marked known bad/);
     expect((await refusal('ledger', { revision: 9 })).reason).toMatch(
       /revision 9 is not in the rollout history/,
     );

@@ -58,7 +58,12 @@ describe('the breaker`s ConfigMap', () => {
     const other = world.target('summariser');
     await traffic.projectBreaker({ target: other, breaker: open(), commandId: 'c3' });
     const both = await read(world);
-    expect(Object.keys(both.data ?? {}).sort()).toEqual(['deployment.llm-api', 'deployment.summariser']);
+    expect(Object.keys(both.data ?? {}).sort()).toEqual([
+      'deployment.llm-api',
+      'deployment.summariser',
+      'state',
+    ]);
+    expect(both.data?.state).toBe('half_open');
     expect(await traffic.readBreaker({ target })).toEqual({ breaker: half, commandId: 'c2', ...nothing });
   });
 

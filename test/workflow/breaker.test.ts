@@ -267,10 +267,11 @@ describe('the breaker', () => {
       world.harmLooks.set('llm-api', 'exceeded');
       await eventually(incident, 'raised', () => world.raised.length > 0);
       const { alertname, labels, runbook } = input;
-      const key = 'inc-1-returned';
+      const key = 'inc-1-returned-1';
       expect(world.raised).toMatchObject([{ status: 'firing', alertname, labels, runbook, key }]);
       world.harmLooks.set('llm-api', 'within');
       await watch.result();
+      expect(world.raised).toHaveLength(2);
       expect(world.raised.slice(1)).toMatchObject([{ status: 'resolved', alertname, labels, runbook, key }]);
     });
   });

@@ -88,7 +88,10 @@ export async function declareRollback(
     });
   }
   return {
-    message: `${incidentId} is declared: people of ${step.approval.from.join(', ')} are asked to approve.`,
+    message:
+      mode === 'observe'
+        ? `${incidentId} is declared in mode observe: nobody is asked to approve and nothing is changed, unless the workload's own mode says otherwise.`
+        : `${incidentId} is declared: people of ${step.approval.from.join(', ')} are asked to approve.`,
     incidentId,
     duplicate: declared.result === 'known',
     mode,

@@ -149,6 +149,19 @@ describe('POST /rollbacks', () => {
     });
   });
 
+  it('says who is asked, and that nobody is where the configured mode is observe', async () => {
+    expect((await declare('mara')).json().message).toBe(
+      `${INCIDENT_ID} is declared: people of ml-oncall, commander are asked to approve.`,
+    );
+    await app.close();
+    const clusters = { local: { namespaces: { models: { mode: 'observe' as const } } } };
+    ({ app, targets, gateway } = await createTestEdge({ records, now: () => NOW, clusters }));
+    const observed = (await declare('mara')).json();
+    expect(observed).toMatchObject({ incidentId: INCIDENT_ID, mode: 'observe' });
+    expect(observed.message).toContain('declared in mode observe: nobody is asked to approve');
+    expect(observed.message).not.toContain('people of');
+  });
+
   it('is one incident however often the same request arrives, and another while one is open is refused', async () => {
     const key = { 'idempotency-key': 'the-same-request' };
     await declare('mara', {}, key);

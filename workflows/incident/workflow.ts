@@ -44,6 +44,8 @@ const MAX_SIGNALS_PER_RUN = 2_000;
 /** Entries of the timeline in one record write: far below Temporal's payload limit. */
 const RECORD_BATCH = 100;
 
+/** The guide's least number of requests before a rate says anything. */
+const WATCH_ON_MIN_EXPOSURE = 100;
 /** Harm that a verification did not see shows with the traffic of a whole day. */
 const WATCH_ON_FOR_MS = 24 * 3_600_000;
 
@@ -363,7 +365,7 @@ class IncidentRun {
           alertname: alert.alertname,
           runbook: input.runbook.name,
           metrics: input.runbook.metrics,
-          limits: { harmRate: Number(proof.harmRateBelow), minExposure: Number(proof.minExposure) },
+          limits: { harmRate: Number(proof.harmRateBelow), minExposure: WATCH_ON_MIN_EXPOSURE },
           sinceMs: services.nowMs(),
           untilMs: services.nowMs() + WATCH_ON_FOR_MS,
         },

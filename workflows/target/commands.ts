@@ -1,12 +1,14 @@
 /** What the target's actor does for each command. It alone mutates the target. */
 import {
   CancellationScope,
+  condition,
   getExternalWorkflowHandle,
   ParentClosePolicy,
   startChild,
 } from '@temporalio/workflow';
 import type { FailureType } from '../../domain/failure.ts';
-import { targetKey } from '../../domain/target.ts';
+import type { RollbackPlan } from '../../domain/rollback-plan.ts';
+import { type Target, targetKey } from '../../domain/target.ts';
 import type { TargetAction, TargetCommand, TargetResult } from '../../domain/target-command.ts';
 import { clusterActivities } from '../activities.ts';
 import { readFailure } from '../failure.ts';
@@ -14,10 +16,13 @@ import { ROLLBACK_WORKFLOW } from '../messages.ts';
 import type { RollbackInput, RollbackOutput, rollback } from '../rollback/workflow.ts';
 import { adopt } from './projection.ts';
 import { CommandRefused, type TargetState } from './state.ts';
-import { divert, halfOpen, override, restore, runningTemplate } from './traffic-commands.ts';
+import { contain, divert, halfOpen, override, restore, runningTemplate } from './traffic-commands.ts';
 
 /** How a rollback fails that was refused before anything was changed. */
 const NOTHING_PATCHED: ReadonlySet<FailureType> = new Set(['Unauthorized', 'PreconditionFailed', 'Refused']);
+
+/** After a failure, what runs is looked at; not known is an answer too. */
+const LOOK_ATTEMPTS = 3;
 
 type ActionOf<K extends TargetAction['kind']> = Extract<TargetAction, { kind: K }>;
 
@@ -26,6 +31,8 @@ export async function execute(state: TargetState, command: TargetCommand): Promi
   switch (action.kind) {
     case 'divert':
       return divert(state, command, action);
+    case 'contain':
+      return contain(state, command, action.reason);
     case 'half-open':
       return halfOpen(state, command, action);
     case 'restore':
@@ -85,12 +92,14 @@ async function rollBack(
   hold(state, command);
   const frozen = state.frozenUntil(Date.now());
   if (frozen !== undefined) throw new CommandRefused('Refused', `the target is ${frozen}: unfreeze it first`);
+  // A share may be on its way in.
+  await condition(() => state.running.traffic === undefined);
   // Another incident may have brought the same template back already: then there is nothing left to disturb.
-  const verifying = state.breaker.state === 'half-open';
-  if (verifying && (await runningTemplate(command.target)) !== plan.to.templateHash) {
+  const shared = state.breaker.state === 'half-open';
+  if (shared && (await runningTemplate(command.target)) !== plan.to.templateHash) {
     throw new CommandRefused(
-      'PreconditionFailed',
-      'a verification is under way on a share of the traffic: let it end first',
+      'Conflict',
+      'the target gets a share of its traffic, to be verified or on its way back: that ends first, or a commander forces the breaker open',
     );
   }
   const bad = state.data.ledger[plan.to.templateHash];
@@ -109,17 +118,9 @@ async function rollBack(
     commandId: command.id,
     rolloutTimeoutMs: action.rolloutTimeoutMs,
   };
-  const done = action.preapproved ? await runAutomatically(state, input) : await runRollback(input);
-  for (const { kind, namespace, name } of plan.gitops?.suspend ?? [])
-    state.data.suspended.push({ ref: { kind, namespace, name } });
-  if (plan.from.templateHash !== plan.to.templateHash) {
-    state.data.ledger[plan.from.templateHash] = {
-      verdict: 'known-bad',
-      atMs: Date.now(),
-      incidentId: command.incidentId,
-      reason: `rolled back from by incident ${command.incidentId}`,
-    };
-  }
+  const done = await leaving(state, command, plan, () =>
+    action.preapproved ? runAutomatically(state, input) : runRollback(input),
+  );
   return {
     kind: 'rolled-back',
     applied: done.applied,
@@ -127,6 +128,50 @@ async function rollBack(
     rollout: done.rollout,
     atMs: done.atMs,
   };
+}
+
+/** What is left is known bad as soon as it was left: also where the rollout was not followed to its end. */
+async function leaving(
+  state: TargetState,
+  command: TargetCommand,
+  plan: RollbackPlan,
+  work: () => Promise<RollbackOutput>,
+): Promise<RollbackOutput> {
+  const left = () => {
+    for (const { kind, namespace, name } of plan.gitops?.suspend ?? [])
+      state.data.suspended.push({ ref: { kind, namespace, name } });
+    if (plan.from.templateHash === plan.to.templateHash) return;
+    state.data.ledger[plan.from.templateHash] = {
+      verdict: 'known-bad',
+      atMs: Date.now(),
+      incidentId: command.incidentId,
+      reason: `rolled back from by incident ${command.incidentId}`,
+    };
+  };
+  try {
+    const done = await work();
+    left();
+    return done;
+  } catch (error) {
+    const patched = await CancellationScope.nonCancellable(() => isThere(command.target, plan));
+    if (!patched) throw error;
+    left();
+    const { message } = readFailure(error);
+    throw new CommandRefused(
+      'Unavailable',
+      `the rollback was applied, but its rollout was not followed to its end (${message}): look at the pods, then retry the step, which finds the revision there`,
+    );
+  }
+}
+
+/** Whether the template of the plan runs; not known counts as no. */
+async function isThere(target: Target, plan: RollbackPlan): Promise<boolean> {
+  if (plan.from.templateHash === plan.to.templateHash) return false;
+  try {
+    return (await runningTemplate(target, LOOK_ATTEMPTS)) === plan.to.templateHash;
+  } catch {
+    return false;
+  }
 }
 
 /** A rollback that nobody was asked about: one a day. The next is refused as lacking people, so that they are asked. */
@@ -144,7 +189,9 @@ async function runAutomatically(state: TargetState, input: RollbackInput): Promi
     return await runRollback(input);
   } catch (error) {
     // Refused before the patch: none was made.
-    if (NOTHING_PATCHED.has(readFailure(error).type)) state.data.automaticRollbackAtMs = before;
+    const nothing =
+      NOTHING_PATCHED.has(readFailure(error).type) && !(await isThere(input.plan.target, input.plan));
+    if (nothing) state.data.automaticRollbackAtMs = before;
     throw error;
   }
 }

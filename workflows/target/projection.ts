@@ -2,7 +2,7 @@
 import { CancellationScope, condition, getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import type { TrafficActivities } from '../../activities/contract.ts';
 import type { Breaker } from '../../domain/breaker.ts';
-import type { BreakerDecision } from '../../domain/breaker-machine.ts';
+import type { BreakerControl, BreakerDecision } from '../../domain/breaker-machine.ts';
 import type { FailureType } from '../../domain/failure.ts';
 import { targetKey } from '../../domain/target.ts';
 import { clusterActivities, clusterMutations, signaling } from '../activities.ts';
@@ -31,10 +31,12 @@ export async function carryOut(state: TargetState, decided: Decided, commandId: 
   const { data } = state;
   const { target } = data;
   const { breaker } = decided.control;
-  const before = { control: data.control, projectedBy: data.projectedBy };
+  const { control: before, projectedBy } = data;
   const towards = towardsTarget(state.breaker, breaker);
+  // The other lane may take holds, or let go of them, while this is written.
   const take = () => {
-    data.control = decided.control;
+    const holders = withChanges(before.holders, decided.control.holders, data.control.holders);
+    data.control = { ...decided.control, holders };
     data.projectedBy = commandId;
   };
   if (!towards) take();
@@ -44,10 +46,20 @@ export async function carryOut(state: TargetState, decided: Decided, commandId: 
     data.projectedAtMs = Date.now();
   } catch (error) {
     // Refused before anything was written (mode observe, missing rights): then nothing was diverted either.
-    if (NOTHING_WRITTEN.has(readFailure(error).type)) Object.assign(data, before);
+    if (NOTHING_WRITTEN.has(readFailure(error).type) && !towards)
+      Object.assign(data, { control: { ...before, holders: data.control.holders }, projectedBy });
     throw error;
   }
   if (towards) take();
+}
+
+type Holders = BreakerControl['holders'];
+
+/** What a decision changed of the holders, made to what they are by now. */
+function withChanges(before: Holders, decided: Holders, now: Holders): Holders {
+  const kept = Object.entries(now).filter(([id]) => !(id in before) || id in decided);
+  const changed = Object.entries(decided).filter(([id, holder]) => before[id] !== holder);
+  return Object.fromEntries([...kept, ...changed]);
 }
 
 /** Runs work in the traffic lane, when it is free. @returns whether it ran; not when `over` came first. */
@@ -86,8 +98,14 @@ export async function keepProjection(
     seen.breaker?.state !== breaker.state ||
     seen.breaker.share !== breaker.share;
   if (foreign && drift.length === 0) drift.push("the breaker's ConfigMap");
+  if (foreign && seen.breaker !== undefined && seen.breaker.share < breaker.share) {
+    // Somebody contains: that is never fought.
+    await adopt(state);
+    await news(state, 'Somebody else took the traffic away from the target; it stays so', true);
+    return;
+  }
   // What could not be written before differs without anybody having changed it.
-  if (drift.length === 0 || data.projectionProblems.length > 0) {
+  if (drift.length === 0 || (data.projectionProblems.length > 0 && !foreign)) {
     const due = breaker.state === 'half-open' && Date.now() - data.projectedAtMs >= RENEW_EVERY_MS;
     if (due || data.projectionProblems.length > 0) await write(state, data.projectedBy);
     return;
@@ -129,21 +147,46 @@ async function write(state: TargetState, commandId: string): Promise<void> {
 
 /** Tells the incidents that hold the target what nobody commanded. */
 export async function news(state: TargetState, text: string, needsHuman: boolean): Promise<void> {
-  for (const holder of Object.values(state.data.control.holders)) {
-    const { replyTo } = holder;
-    if (replyTo === undefined) continue;
-    try {
-      await CancellationScope.nonCancellable(() =>
-        getExternalWorkflowHandle(replyTo).signal(targetNewsSignal, {
-          text,
-          needsHuman,
-          breaker: state.breaker,
-        }),
-      );
-    } catch (error) {
-      log.warn('a holder of the target is gone', { problem: readFailure(error).message });
-    }
+  let told = false;
+  for (const { replyTo } of Object.values(state.data.control.holders))
+    if (replyTo !== undefined && (await tellHolder(state, replyTo, text, needsHuman))) told = true;
+  // Nobody is at it any more, and somebody has to be.
+  if (needsHuman && !told) await raise(state, 'FirebreakBreakerNeedsHuman', text);
+}
+
+async function tellHolder(
+  state: TargetState,
+  replyTo: string,
+  text: string,
+  needsHuman: boolean,
+): Promise<boolean> {
+  const { breaker } = state;
+  try {
+    await CancellationScope.nonCancellable(() =>
+      getExternalWorkflowHandle(replyTo).signal(targetNewsSignal, { text, needsHuman, breaker }),
+    );
+    return true;
+  } catch (error) {
+    log.warn('a holder of the target is gone', { problem: readFailure(error).message });
+    return false;
   }
+}
+
+/** Lets go of the target in the place of incidents that ended without doing so. @returns whether there were any. */
+export async function letGoOfEnded(state: TargetState, incidentIds: readonly string[]): Promise<boolean> {
+  let any = false;
+  for (const incidentId of incidentIds) {
+    const replyTo = state.data.control.holders[incidentId]?.replyTo;
+    if (replyTo === undefined) continue;
+    const wanted = 'Another incident has proved its part and waits for this one to give the traffic back';
+    if (state.data.askedToLetGo === incidentId || (await tellHolder(state, replyTo, wanted, false))) {
+      state.data.askedToLetGo = incidentId;
+      continue;
+    }
+    state.data.control = state.decide({ kind: 'release', incidentId }).control;
+    any = true;
+  }
+  return any;
 }
 
 /** Tells of what the actor did by itself, on the way that every alert takes. */

@@ -41,11 +41,14 @@ export interface TargetData {
   withdrawn: string[];
   /** What gateways read was looked at, and taken over where it was not closed. */
   adopted: boolean;
+  adoptTries: number;
   /** Id of the command that last wrote the breaker: what the projection must show. */
   projectedBy: string;
   projectedAtMs: number;
   /** Where the breaker could not be written, in words; written again until there are none. */
   projectionProblems: string[];
+  /** Incident that was told last that another one waits for it. */
+  askedToLetGo?: string;
   /** How often something else changed the projection back. */
   reverted: number;
   /** How the fallback is watched while it serves. */
@@ -88,6 +91,7 @@ export class TargetState {
       replies: [],
       withdrawn: [],
       adopted: false,
+      adoptTries: 0,
       projectedBy: '',
       projectedAtMs: 0,
       projectionProblems: [],
@@ -129,6 +133,7 @@ export class TargetState {
       templateHash,
       verdict: known?.verdict,
       reason: known?.reason,
+      judgedAtMs: known?.atMs,
       changing: this.running.deployment !== undefined,
     };
   }
@@ -156,7 +161,9 @@ export class TargetState {
 
   /** The next command of a lane, left in the queue until it was answered. */
   next(lane: Lane): TargetCommand | undefined {
-    return this.data.queue.find((command) => laneOf(command.action) === lane);
+    const waiting = this.data.queue.filter((command) => laneOf(command.action) === lane);
+    // Containment waits for nothing that could give traffic back.
+    return waiting.find(({ action }) => action.kind === 'divert' || action.kind === 'contain') ?? waiting[0];
   }
 
   replyTo(command: TargetCommand): TargetReply | undefined {

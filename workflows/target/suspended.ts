@@ -13,7 +13,7 @@ function suspendedLookInMs({ data }: TargetState): number | undefined {
 
 export async function lookAtSuspended(state: TargetState): Promise<void> {
   const { data } = state;
-  if ((suspendedLookInMs(state) ?? 1) > 0) return;
+  if ((suspendedLookInMs(state) ?? 1) > 0 || state.frozenUntil(Date.now()) !== undefined) return;
   data.suspendedLookAtMs = Date.now();
   const { target, ledger } = data;
   const also = data.suspended.map(({ ref }) => ref);

@@ -3,8 +3,11 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { Target } from '../../domain/target.ts';
 import type { TargetAction, TargetCommand, TargetResult } from '../../domain/target-command.ts';
 import { clusterActivities } from '../activities.ts';
-import { carryOut } from './projection.ts';
+import { carryOut, letGoOfEnded } from './projection.ts';
 import { CommandRefused, type TargetState } from './state.ts';
+
+/** A diversion may wait behind it: what cannot be read soon is asked for again by whoever sent the command. */
+const READ_ATTEMPTS = 3;
 
 type ActionOf<K extends TargetAction['kind']> = Extract<TargetAction, { kind: K }>;
 
@@ -46,6 +49,18 @@ export async function divert(
     changed: decided.changed,
     note: notes.join('. ') || undefined,
   };
+}
+
+/** Takes back what was let in. The fallback stays as it is, and so does its watch; one that failed is not used again. */
+export async function contain(
+  state: TargetState,
+  command: TargetCommand,
+  reason: string,
+): Promise<TargetResult> {
+  const decided = state.decide({ kind: 'contain', reason });
+  state.data.reverted = 0;
+  await carryOut(state, decided, command.id);
+  return { kind: 'breaker', breaker: state.breaker, changed: decided.changed };
 }
 
 /** Why traffic must not be sent to a fallback. What cannot be found out in time is no reason: harm goes on meanwhile. */
@@ -102,8 +117,7 @@ export async function halfOpen(
 ): Promise<TargetResult> {
   const { incidentId, target } = command;
   refuseFrozen(state);
-  const templateHash = await runningTemplate(target);
-  const running = state.runningRevision(templateHash);
+  const running = state.runningRevision(await runningTemplate(target, READ_ATTEMPTS));
   const decided = state.decide({ kind: 'half-open', incidentId, share, forMs, running });
   if (decided.changed) await carryOut(state, decided, command.id);
   return { kind: 'breaker', breaker: state.breaker, changed: decided.changed };
@@ -121,8 +135,10 @@ export async function restore(
     return { kind: 'breaker', breaker: state.breaker, changed: false, note: 'Nothing was diverted' };
   }
   refuseFrozen(state);
-  const running = state.runningRevision(await runningTemplate(target));
-  const decided = state.decide({ kind: 'restore', incidentId, share, running });
+  const running = state.runningRevision(await runningTemplate(target, READ_ATTEMPTS));
+  let decided = state.decide({ kind: 'restore', incidentId, share, running });
+  if (decided.heldBy && (await letGoOfEnded(state, decided.heldBy)))
+    decided = state.decide({ kind: 'restore', incidentId, share, running });
   if (!decided.changed) {
     data.control = decided.control;
     const { heldBy } = decided;
@@ -130,6 +146,12 @@ export async function restore(
     return { kind: 'breaker', breaker: state.breaker, changed: false, note, heldBy };
   }
   await needCapacity(state, target, share);
+  // Holds may have been taken meanwhile.
+  decided = state.decide({ kind: 'restore', incidentId, share, running });
+  if (!decided.changed) {
+    const note = 'The breaker was changed meanwhile';
+    return { kind: 'breaker', breaker: state.breaker, changed: false, note, heldBy: decided.heldBy };
+  }
   await carryOut(state, decided, command.id);
   if (decided.control.breaker.state === 'closed') {
     data.reverted = 0;
@@ -143,8 +165,8 @@ export async function restore(
  * The pods that a share of the traffic needs must be ready first. An autoscaler may have taken pods away while there was
  * no traffic: what was ready before the diversion is the measure.
  */
-async function needCapacity(state: TargetState, target: Target, share: number): Promise<void> {
-  const facts = await clusterActivities(target.cluster).readTarget({ target });
+export async function needCapacity(state: TargetState, target: Target, share: number): Promise<void> {
+  const facts = await clusterActivities(target.cluster, READ_ATTEMPTS).readTarget({ target });
   const { readyReplicas: ready } = facts;
   if (ready === undefined) return;
   const whole = state.data.capacityBefore ?? facts.replicas ?? 1;
@@ -164,6 +186,12 @@ export async function override(
   const decided = state.decide({ kind: 'override', force, person, reason, forMs });
   if (decided.changed) await carryOut(state, decided, command.id);
   else state.data.control = decided.control;
-  const note = force === 'none' ? 'The override ended; the breaker stays as it is' : undefined;
+  const blocked = force === 'open' && state.breaker.fallback === undefined;
+  const note =
+    force === 'none'
+      ? 'The override ended; the breaker stays as it is'
+      : blocked
+        ? 'No fallback is known: all traffic is blocked'
+        : undefined;
   return { kind: 'breaker', breaker: state.breaker, changed: decided.changed, note };
 }

@@ -2,12 +2,14 @@
 import { condition, log } from '@temporalio/workflow';
 import type { LookActivities } from '../../activities/contract.ts';
 import type { RunningRevision } from '../../domain/breaker-machine.ts';
+import type { FailureType } from '../../domain/failure.ts';
 import { clusterActivities } from '../activities.ts';
 import { readFailure } from '../failure.ts';
 import { adopt, carryOut, endRaised, inTrafficLane, keepProjection, news, raise } from './projection.ts';
 import { probe } from './recovery.ts';
 import { CommandRefused, type TargetState } from './state.ts';
 import { lookAtSuspended } from './suspended.ts';
+import { runningTemplate } from './traffic-commands.ts';
 
 /** One scrape of most installations: nothing new can be seen more often. While the target gets some of its traffic. */
 const LOOK_EVERY_MS = 15_000;
@@ -23,6 +25,9 @@ const REST = 1 / 60;
 const AWAY_LOOKS = 2;
 /** A look is not worth repeating for long: the next one comes. */
 const LOOK_ATTEMPTS = 2;
+
+/** How reading fails for good: no rights, no such place. */
+const NEVER_READ: ReadonlySet<FailureType> = new Set(['Unauthorized', 'NotFound', 'InvalidInput', 'Refused']);
 
 /** Runs until the actor drains. Every look may fail; the next one comes. */
 export async function watchTarget(state: TargetState, draining: () => boolean): Promise<void> {
@@ -76,17 +81,27 @@ async function attempt(what: string, work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** An actor that remembers nothing takes over what gateways read: an open breaker stays open. */
+/** An actor that remembers nothing takes over what gateways read: an open breaker stays open. Tried until it is known. */
 async function adoptOnce(state: TargetState, draining: () => boolean): Promise<void> {
   const { data } = state;
-  if (data.adopted) return;
-  await attempt('the breaker that was found', async () => {
-    await inTrafficLane(state, 'adopt', draining, async () => {
-      // A command was faster: what it wrote is known.
-      if (data.projectedBy === '') await adopt(state);
+  while (!data.adopted && !draining()) {
+    await attempt('the breaker that was found', async () => {
+      await inTrafficLane(state, 'adopt', draining, async () => {
+        try {
+          // A command was faster: what it wrote is known.
+          if (data.projectedBy === '') await adopt(state);
+          data.adopted = true;
+        } catch (error) {
+          // Where nothing may be read, nothing can have been written by us either.
+          if (NEVER_READ.has(readFailure(error).type)) data.adopted = true;
+          throw error;
+        }
+      });
     });
-  });
-  data.adopted = true;
+    if (data.adopted) return;
+    const pauseMs = Math.min(LOOK_EVERY_MS * 2 ** data.adoptTries++, LONGEST_BETWEEN_LOOKS_MS);
+    await condition(() => data.projectedBy !== '' || draining(), pauseMs);
+  }
 }
 
 async function expire({ data }: TargetState): Promise<void> {
@@ -100,6 +115,7 @@ async function lookAtBreaker(state: TargetState, draining: () => boolean): Promi
   const { data } = state;
   const { target } = data;
   const { breaker } = state;
+  const { projectedAtMs } = data;
   const look = await clusterActivities(target.cluster, LOOK_ATTEMPTS).lookAtTarget({
     target,
     wanted: breaker,
@@ -110,7 +126,7 @@ async function lookAtBreaker(state: TargetState, draining: () => boolean): Promi
   const { templateHash } = look;
   await tick(state, templateHash === undefined ? undefined : state.runningRevision(templateHash), draining);
   // What was looked at is of the past where a command, or the tick, has changed the breaker since.
-  const still = () => state.breaker === breaker;
+  const still = () => state.breaker === breaker && data.projectedAtMs === projectedAtMs;
   if (still()) await judgeFallback(state, look, draining);
   const { projection } = look;
   if (!projection) return;
@@ -189,8 +205,11 @@ async function watchHarm(state: TargetState, draining: () => boolean): Promise<v
     return;
   }
   const reason = `watched: ${look.reasons.join('; ')}`;
-  const { mode } = await clusterActivities(target.cluster, LOOK_ATTEMPTS).readTarget({ target });
-  if (mode === 'observe') {
+  const { mode, readyReplicas } = await clusterActivities(target.cluster, LOOK_ATTEMPTS).readTarget({
+    target,
+  });
+  const { override } = data.control;
+  if (mode === 'observe' || (override !== undefined && override.force !== 'open')) {
     const nowMs = Date.now();
     if (nowMs - (data.wouldHaveTrippedAtMs ?? 0) < watch.recoveryMs) return;
     data.wouldHaveTrippedAtMs = nowMs;
@@ -213,7 +232,12 @@ async function watchHarm(state: TargetState, draining: () => boolean): Promise<v
     const decided = state.decide({ kind: 'trip', fallback, reason });
     data.fallbackHarm = { limits: watch.limits, metrics: watch.metrics };
     if (decided.changed) await carryOut(state, decided, `trip-${Date.now()}`);
+    data.capacityBefore = readyReplicas;
     tripped = decided.changed;
   });
-  if (tripped) await raise(state, 'FirebreakBreakerTripped', reason);
+  if (!tripped) return;
+  await raise(state, 'FirebreakBreakerTripped', reason);
+  // Whatever it proved before: it harms now.
+  const templateHash = await runningTemplate(target, LOOK_ATTEMPTS);
+  if (data.ledger[templateHash]?.verdict === 'verified-good') delete data.ledger[templateHash];
 }

@@ -1,10 +1,13 @@
 import { CancellationScope, sleep } from '@temporalio/workflow';
+import type { FailureType } from '../../../domain/failure.ts';
 import type { TargetResult } from '../../../domain/target-command.ts';
 import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
 import type { RestoreInput } from './definition.ts';
 
 /** Missing pods, and other incidents that hold the target, are looked at again this often. */
 const TRY_AGAIN_EVERY_MS = 15_000;
+/** Missing pods, another incident's rollback, a cluster that does not answer: all of them pass. */
+const PASSES: ReadonlySet<FailureType> = new Set(['Conflict', 'Unavailable']);
 /** What the target served lately: the guide's window. */
 const HARM_WINDOW_MS = 5 * 60_000;
 
@@ -23,7 +26,7 @@ export const run: StepRunner = {
         breaker: 'half-open',
       });
       await sleep(input.everyMs);
-      await refuseHarm(context, input, result.breaker.fallback);
+      await refuseHarm(context, input, result.breaker.sinceMs);
     }
     const result = await giveBack(context, 1);
     if (result.breaker.state !== 'closed') {
@@ -52,7 +55,7 @@ async function giveBack(context: StepContext, share: number): Promise<BreakerRes
       if (result.heldBy === undefined) return result;
       waitsFor = result.note ?? `held by ${result.heldBy.join(', ')}`;
     } catch (error) {
-      if (!(error instanceof StepFailure) || error.type !== 'Conflict') throw error;
+      if (!(error instanceof StepFailure) || !PASSES.has(error.type)) throw error;
       waitsFor = error.message;
     }
     if (waitsFor !== told) context.record('breaker', `Restoring waits: ${waitsFor}`);
@@ -61,22 +64,35 @@ async function giveBack(context: StepContext, share: number): Promise<BreakerRes
   }
 }
 
-/** More traffic can bring back what a share did not show. */
+/** More traffic can bring back what a share did not show. What is not known is waited for, until the step's timeout. */
 async function refuseHarm(
   context: StepContext,
   { harmRateBelow, minExposure }: RestoreInput,
-  fallback: string | undefined,
+  /** What was served before is the bad revision's, or a smaller share's. */
+  sinceMs: number,
 ): Promise<void> {
-  const look = await context.cluster.judgeHarm({
-    target: context.target(),
-    metrics: context.runbook.metrics,
-    windowMs: HARM_WINDOW_MS,
-    limits: { harmRate: harmRateBelow, minExposure },
-  });
-  if (look.verdict !== 'exceeded') return;
-  const seen = look.reasons.join('; ');
+  for (let told = false; ; told = true) {
+    const look = await context.cluster.judgeHarm({
+      target: context.target(),
+      metrics: context.runbook.metrics,
+      windowMs: HARM_WINDOW_MS,
+      sinceMs,
+      limits: { harmRate: harmRateBelow, minExposure },
+    });
+    if (look.verdict === 'within') return;
+    if (look.verdict === 'exceeded') return takeBack(context, look.reasons.join('; '));
+    if (!told) context.record('breaker', `Restoring waits: ${look.reasons.join('; ')}`);
+    await sleep(TRY_AGAIN_EVERY_MS);
+  }
+}
+
+async function takeBack(context: StepContext, seen: string): Promise<never> {
   const reason = `incident ${context.incidentId}: harm came back with the traffic`;
-  await CancellationScope.nonCancellable(() => context.command({ kind: 'divert', fallback, reason }));
+  await CancellationScope.nonCancellable(async () => {
+    await context.command({ kind: 'contain', reason });
+    const { templateHash } = await context.cluster.takeSnapshot({ target: context.target() });
+    await context.command({ kind: 'record-verdict', verdict: 'known-bad', templateHash, reason: seen });
+  });
   context.record('breaker', 'Harm came back with the traffic; all of it is diverted again', {
     breaker: 'open',
   });

@@ -1,3 +1,4 @@
+import { sleep } from '@temporalio/workflow';
 import type {
   NoRollback,
   PlanApproval,
@@ -6,9 +7,12 @@ import type {
   RollbackTo,
 } from '../../../domain/rollback-plan.ts';
 import type { CompiledRunbook, GitOpsPolicy, StepPlan } from '../../../domain/runbook.ts';
-import type { ServedCriteria } from '../../../domain/target-command.ts';
+import type { ServedCriteria, TargetAction, TargetResult } from '../../../domain/target-command.ts';
 import { type Prepared, type StepContext, StepFailure, type StepRunner } from '../context.ts';
 import type { RollbackInput } from './definition.ts';
+
+/** A share of the traffic is verified, or given back, within minutes. */
+const TRY_AGAIN_EVERY_MS = 15_000;
 
 /** What a step of a runbook asks to be planned. */
 interface RollbackRequest {
@@ -101,6 +105,19 @@ async function prepare(context: StepContext): Promise<Prepared> {
   return prepared;
 }
 
+/** Another incident's share of traffic, being verified or given back, ends first; the step's timeout ends the waiting. */
+async function whenFree(context: StepContext, action: TargetAction): Promise<TargetResult> {
+  for (let told = false; ; told = true) {
+    try {
+      return await context.command(action);
+    } catch (error) {
+      if (!(error instanceof StepFailure) || error.type !== 'Conflict') throw error;
+      if (!told) context.record('rollback', `The rollback waits: ${error.message}`);
+    }
+    await sleep(TRY_AGAIN_EVERY_MS);
+  }
+}
+
 /** Rolls the deployment back by a plan that people approved; the target's actor and its worker do the patching. */
 export const run: StepRunner = {
   prepare,
@@ -108,7 +125,7 @@ export const run: StepRunner = {
     const plan = prepared?.plan;
     if (!plan) throw new StepFailure('InvalidInput', 'a rollback was started without a plan');
     const input = context.step.with as RollbackInput;
-    const result = await context.command({
+    const result = await whenFree(context, {
       kind: 'rollback',
       plan,
       step: context.step.id,

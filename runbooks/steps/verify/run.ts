@@ -1,4 +1,5 @@
 import { CancellationScope, sleep } from '@temporalio/workflow';
+import type { FailureType } from '../../../domain/failure.ts';
 import type { VerificationSummary } from '../../../domain/incident.ts';
 import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
 import type { VerifyInput } from './definition.ts';
@@ -6,12 +7,14 @@ import type { VerifyInput } from './definition.ts';
 /** Around the verification itself: whatever becomes of it, the share is taken away by then. */
 const SHARE_MARGIN_MS = 5 * 60_000;
 
+/** Another incident's rollback, or a cluster that does not answer: both pass. */
+const PASSES: ReadonlySet<FailureType> = new Set(['Conflict', 'Unavailable']);
 /** Another incident's rollback is over within minutes. */
 const TRY_AGAIN_EVERY_MS = 5_000;
 
 /** Takes the share away again: the revision is not proved, whatever the reason. Runs even when the step was cancelled. */
-async function reopen(context: StepContext, fallback: string | undefined, reason: string): Promise<void> {
-  await CancellationScope.nonCancellable(() => context.command({ kind: 'divert', fallback, reason }));
+async function reopen(context: StepContext, reason: string): Promise<void> {
+  await CancellationScope.nonCancellable(() => context.command({ kind: 'contain', reason }));
   context.record('breaker', 'The share was taken away again; all traffic is diverted', { breaker: 'open' });
 }
 
@@ -22,7 +25,7 @@ async function letIn(context: StepContext, share: number, forMs: number): Promis
       await context.command({ kind: 'half-open', share, forMs });
       return;
     } catch (error) {
-      if (!(error instanceof StepFailure) || error.type !== 'Conflict') throw error;
+      if (!(error instanceof StepFailure) || !PASSES.has(error.type)) throw error;
       if (!told) context.record('breaker', `The verification waits: ${error.message}`);
     }
     await sleep(TRY_AGAIN_EVERY_MS);
@@ -109,8 +112,7 @@ export const run: StepRunner = {
       context.reach('recovered');
       return { ...result };
     } finally {
-      if (!proved && diverted)
-        await reopen(context, before.fallback, `incident ${context.incidentId}: recovery not proved`);
+      if (!proved && diverted) await reopen(context, `incident ${context.incidentId}: recovery not proved`);
     }
   },
 };

@@ -27,7 +27,9 @@ export const DELIBERATE_DIFFERENCES: readonly DeliberateDifference[] = [
   },
   {
     name: 'field-manager',
-    reason: 'The API server notes that the fields were written by "firebreak", not by "kubectl".',
+    reason:
+      'The API server notes that the fields were written by "firebreak", not by "kubectl". (An undo that only takes fields ' +
+      'away is noted for neither.)',
     field: ({ path }) => path === 'workload.metadata.managers',
   },
   {
@@ -38,8 +40,8 @@ export const DELIBERATE_DIFFERENCES: readonly DeliberateDifference[] = [
   },
   {
     name: 'known-bad',
-    reason: 'A revision that was harmful when it ran is not gone back to.',
-    answer: refusedBecause(/is known to be bad/),
+    reason: 'A revision that is marked known bad is not gone back to.',
+    answer: refusedBecause(/is marked known bad/),
   },
   {
     name: 'controller-owned',

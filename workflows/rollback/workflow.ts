@@ -1,7 +1,8 @@
-import { log } from '@temporalio/workflow';
+import { ApplicationFailure, isCancellation, log } from '@temporalio/workflow';
 import type { SignedDecision } from '../../domain/decision.ts';
 import type { Preapproval, RollbackPlan, RolloutResult } from '../../domain/rollback-plan.ts';
 import { clusterMutations, clusterWaits } from '../activities.ts';
+import { readFailure } from '../failure.ts';
 
 export interface RollbackInput {
   plan: RollbackPlan;
@@ -38,14 +39,23 @@ export async function rollback(input: RollbackInput): Promise<RollbackOutput> {
     commandId: input.commandId,
   });
   log.info('rollback applied', { result: applied.result, toRevision: plan.to.revision });
-  const rollout = await clusterWaits(
-    plan.target.cluster,
-    (input.rolloutTimeoutMs ?? LONGEST_WAIT_MS) + WAIT_MARGIN_MS,
-  ).awaitRollout({
-    target: plan.target,
-    templateHash: plan.to.templateHash,
-    generation: applied.generation,
-    timeoutMs: input.rolloutTimeoutMs,
-  });
+  const rollout = await follow(input, applied.generation);
   return { applied: applied.result, approvedBy: applied.approvedBy, rollout, atMs: Date.now() };
+}
+
+/** Whatever fails from here on, the patch was made: it must not look like a refusal. */
+async function follow({ plan, rolloutTimeoutMs }: RollbackInput, generation: number): Promise<RolloutResult> {
+  const { target } = plan;
+  const timeoutMs = (rolloutTimeoutMs ?? LONGEST_WAIT_MS) + WAIT_MARGIN_MS;
+  try {
+    return await clusterWaits(target.cluster, timeoutMs).awaitRollout({
+      target,
+      templateHash: plan.to.templateHash,
+      generation,
+      timeoutMs: rolloutTimeoutMs,
+    });
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    throw ApplicationFailure.nonRetryable(readFailure(error).message, 'Unavailable');
+  }
 }

@@ -153,6 +153,7 @@ async function leaving(
     left();
     return done;
   } catch (error) {
+    if (error instanceof CommandRefused || NOTHING_PATCHED.has(readFailure(error).type)) throw error;
     const patched = await CancellationScope.nonCancellable(() => isThere(command.target, plan));
     if (!patched) throw error;
     left();
@@ -189,9 +190,7 @@ async function runAutomatically(state: TargetState, input: RollbackInput): Promi
     return await runRollback(input);
   } catch (error) {
     // Refused before the patch: none was made.
-    const nothing =
-      NOTHING_PATCHED.has(readFailure(error).type) && !(await isThere(input.plan.target, input.plan));
-    if (nothing) state.data.automaticRollbackAtMs = before;
+    if (NOTHING_PATCHED.has(readFailure(error).type)) state.data.automaticRollbackAtMs = before;
     throw error;
   }
 }

@@ -48,11 +48,11 @@ afterAll(async () => {
 it('goes through several runs while it waits for people, and still ends recovered with one of everything', async () => {
   const world = new World();
   const runbook = { ...(await shippedRunbook()), watchEveryMs: 100, resolveAfterMs: 500, quietForMs: 2_000 };
-  runbook.steps = runbook.steps.map((step) =>
-    step.uses === 'verify'
-      ? { ...step, with: { ...step.with, pollEveryMs: 200, classifierLagMs: 100 } }
-      : step,
-  );
+  const quick: Record<string, object> = {
+    verify: { pollEveryMs: 200, classifierLagMs: 100 },
+    restore: { everyMs: 200 },
+  };
+  runbook.steps = runbook.steps.map((step) => ({ ...step, with: { ...step.with, ...quick[step.uses] } }));
   // Not diverted yet: the condition is watched, which is what makes a waiting incident's history grow.
   world.harmRate = 0.03;
   await runOn(env, world, runbook, async (incident) => {

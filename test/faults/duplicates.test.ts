@@ -5,7 +5,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pollUntil } from '../../demo/stack/poll.ts';
 import type { RunningNode } from '../../demo/world/node.ts';
 import { type Installation, install } from '../e2e/installation.ts';
-import { dedupKeyOf, deliver, deliverRaw, harmDelivery, workflowIdFor } from './alert-deliveries.ts';
+import {
+  dedupKeyOf,
+  deliver,
+  deliverRaw,
+  harmDelivery,
+  type IntakeAnswer,
+  workflowIdFor,
+} from './alert-deliveries.ts';
 import { type TemporalRights, takeTemporalRights } from './temporal-rights.ts';
 import {
   apiOf,
@@ -64,10 +71,17 @@ async function ticketsOf(incidentId: string) {
 describe('200 identical deliveries at once', () => {
   it('open one incident, with one page a role and one ticket', async () => {
     const bytes = JSON.stringify(harmDelivery(STORM));
-    const answers = await Promise.all(
-      Array.from({ length: DELIVERIES }, () => deliverRaw(installation, bytes)),
-    );
+    // As Alertmanager does it: again after a 503, which says that Temporal did not take it in time.
+    let refused = 0;
+    const send = async (): Promise<IntakeAnswer> => {
+      const answer = await deliverRaw(installation, bytes);
+      if (answer.status !== 503) return answer;
+      refused++;
+      return send();
+    };
+    const answers = await Promise.all(Array.from({ length: DELIVERIES }, send));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(refused).toBeLessThan(DELIVERIES / 10);
     expect(new Set(answers.flatMap(({ body }) => body.incidents))).toEqual(new Set([workflowIdFor(STORM)]));
 
     const incidentId = await incidentIdOf(installation, workflowIdFor(STORM));
@@ -76,12 +90,14 @@ describe('200 identical deliveries at once', () => {
       incidentId,
       'having taken all of them, paged and opened its ticket',
       (candidate) =>
-        candidate.alerts[0]?.deliveries === DELIVERIES &&
+        (candidate.alerts[0]?.deliveries ?? 0) >= DELIVERIES &&
         stepOf(candidate, 'page')?.status === 'succeeded' &&
         stepOf(candidate, 'ticket')?.status === 'succeeded',
     );
     expect(view.alerts).toHaveLength(1);
-    expect(view.duplicateDeliveries).toBe(DELIVERIES - 1);
+    // One that was answered 503 may have been taken all the same: counted, it changes nothing else.
+    expect(view.duplicateDeliveries).toBeLessThanOrEqual(DELIVERIES - 1 + refused);
+    expect(view.duplicateDeliveries).toBeGreaterThanOrEqual(DELIVERIES - 1);
     expect(view.timeline.filter(({ kind }) => kind === 'alert')).toHaveLength(1);
     expect(await apiOf(installation, 'maria').incidentsIn(STORM)).toHaveLength(1);
     expect(await pagesOf(STORM)).toEqual({ 'ml-oncall': 1, 'security-oncall': 1 });

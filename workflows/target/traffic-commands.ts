@@ -130,6 +130,9 @@ export async function restore(
 ): Promise<TargetResult> {
   const { data } = state;
   const { incidentId, target } = command;
+  if (!data.adopted) {
+    throw new CommandRefused('Conflict', 'what gateways read of the breaker could not be looked at yet');
+  }
   if (state.breaker.state === 'closed') {
     data.control = state.decide({ kind: 'release', incidentId }).control;
     return { kind: 'breaker', breaker: state.breaker, changed: false, note: 'Nothing was diverted' };

@@ -371,7 +371,9 @@ export class World {
     if (changed) {
       if (before?.state !== breaker.state) this.observed.breaker.push(breaker.state);
       // Ids of commands end in what they command (workflows/incident/services.ts).
-      const what = commandId.split('.').at(-1)?.replace(/~\d+$/, '') ?? breaker.state;
+      const command = commandId.split('.').at(-1)?.replace(/~\d+$/, '') ?? breaker.state;
+      // What takes a share back diverts.
+      const what = command === 'contain' ? 'divert' : command;
       // The steps of a restore are one.
       if (what !== 'restore' || this.observed.changes.at(-1) !== what) this.observed.changes.push(what);
       if (breaker.state === 'open' && before?.state !== 'open') this.#diverted++;

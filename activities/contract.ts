@@ -148,6 +148,9 @@ export interface KubernetesActivities {
   /** Mode and facts: annotation first, then the namespace's configuration, then observe. */
   readTarget(input: { target: Target }): Promise<TargetFacts>;
 
+  /** The template that runs, by the ledger's key. Quick: it is asked before every change of traffic, and while a share is out. */
+  readTemplateHash(input: { target: Target }): Promise<{ templateHash: string }>;
+
   /** Template, digests, hashes of referenced configuration, rollout history: kept as evidence before any mutation. */
   takeSnapshot(input: { target: Target }): Promise<{
     uid: string;

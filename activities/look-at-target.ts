@@ -8,7 +8,7 @@ import type {
 /** What a look is made of; each part may fail for itself. */
 export type LookParts = Pick<TrafficActivities, 'readBreaker' | 'checkFallback'> &
   Pick<MeasurementActivities, 'judgeHarm'> &
-  Pick<KubernetesActivities, 'takeSnapshot'>;
+  Pick<KubernetesActivities, 'readTemplateHash'>;
 
 /** How far back the fallback's own harm is looked at: the guide's window. */
 const FALLBACK_WINDOW_MS = 5 * 60_000;
@@ -19,20 +19,20 @@ export function createLookAtTarget(parts: LookParts): LookActivities {
     async lookAtTarget({ target, wanted, fallbackHarm, readTemplate }) {
       const { fallback } = wanted;
       const its = { ...target, kind: 'Deployment' as const, name: fallback ?? '' };
-      const [projection, serving, harm, snapshot] = await Promise.all([
+      const [projection, serving, harm, running] = await Promise.all([
         settled(parts.readBreaker({ target, wanted })),
         fallback === undefined ? undefined : settled(parts.checkFallback({ target, fallback })),
         fallback === undefined || fallbackHarm === undefined
           ? undefined
           : settled(parts.judgeHarm({ target: its, windowMs: FALLBACK_WINDOW_MS, ...fallbackHarm })),
-        readTemplate ? settled(parts.takeSnapshot({ target })) : undefined,
+        readTemplate ? settled(parts.readTemplateHash({ target })) : undefined,
       ]);
       return {
         projection: projection.value,
         fallbackProblems: serving?.value?.problems,
         fallbackHarm: harm?.value,
-        templateHash: snapshot?.value?.templateHash,
-        failed: [projection, serving, harm, snapshot].flatMap((part) => part?.failed ?? []),
+        templateHash: running?.value?.templateHash,
+        failed: [projection, serving, harm, running].flatMap((part) => part?.failed ?? []),
       };
     },
   };

@@ -265,19 +265,28 @@ function halfOpen(
   if (control.breaker.state === 'closed') return unchanged(control);
   const refused = againstOverride(control, 'closed', nowMs) ?? refuseBad(running);
   if (refused) return refused;
+  const until = { ...control, shareUntilMs: nowMs + forMs };
+  return letIn(until, running, { share, reason: `verification by incident ${incidentId}` }, nowMs);
+}
+
+/** A share for the template that runs, and for no other. */
+function letIn(
+  control: BreakerControl,
+  running: RunningRevision,
+  { share, reason }: { share: number; reason: string },
+  nowMs: number,
+): BreakerDecision {
   return {
     ok: true,
     changed: true,
     control: {
       ...control,
       admitted: running.templateHash,
-      shareUntilMs: nowMs + forMs,
       breaker: {
         ...control.breaker,
         state: 'half-open',
         sinceMs: nowMs,
-        reason: `verification by incident ${incidentId}`,
-        fallback: control.breaker.fallback,
+        reason,
         share: clampShare(share),
       },
     },
@@ -329,21 +338,8 @@ function restored(
   const admitted = running.templateHash;
   if (wishing.breaker.state === 'half-open' && wishing.breaker.share >= wanted)
     return unchanged({ ...proved, admitted });
-  return {
-    ok: true,
-    changed: true,
-    control: {
-      ...proved,
-      admitted,
-      breaker: {
-        ...wishing.breaker,
-        state: 'half-open',
-        sinceMs: nowMs,
-        reason: `restoring after incident ${incidentId}`,
-        share: wanted,
-      },
-    },
-  };
+  const reason = `restoring after incident ${incidentId}`;
+  return letIn(proved, running, { share: wanted, reason }, nowMs);
 }
 
 /** Verified, and not before harm had the traffic sent away. */
@@ -383,22 +379,8 @@ function recoveryDue(
   // A timer alone is no reason: only a revision that was proved is tried again.
   if (running.changing || !isProof({ ...control, containedAtMs: undefined }, running))
     return unchanged(control);
-  return {
-    ok: true,
-    changed: true,
-    control: {
-      ...control,
-      admitted: running.templateHash,
-      shareUntilMs: nowMs + forMs,
-      breaker: {
-        ...breaker,
-        state: 'half-open',
-        sinceMs: nowMs,
-        reason: 'recovery time is over: the proved revision is tried again',
-        share: clampShare(share),
-      },
-    },
-  };
+  const reason = 'recovery time is over: the proved revision is tried again';
+  return letIn({ ...control, shareUntilMs: nowMs + forMs }, running, { share, reason }, nowMs);
 }
 
 function ticked(

@@ -58,8 +58,8 @@ const ID = /^emergency-[0-9a-z][0-9a-z-]{0,60}$/;
 /** More workloads of one namespace in trouble than anybody acts on by hand. */
 const MAX_POINTERS = 50;
 
-/** Workloads that an annotation points to; what is none is left out. Never throws. */
-export function parsePointers(annotation: string | undefined): Pick<Target, 'kind' | 'name'>[] {
+/** A JSON list, of whatever is in it; empty for anything else. */
+function parseList(annotation: string | undefined): unknown[] {
   if (annotation === undefined || annotation.length > MAX_ANNOTATION) return [];
   let value: unknown;
   try {
@@ -67,8 +67,12 @@ export function parsePointers(annotation: string | undefined): Pick<Target, 'kin
   } catch {
     return [];
   }
-  if (!Array.isArray(value)) return [];
-  const found = value.flatMap((one: unknown) => {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Workloads that an annotation points to; what is none is left out. Never throws. */
+export function parsePointers(annotation: string | undefined): Pick<Target, 'kind' | 'name'>[] {
+  const found = parseList(annotation).flatMap((one: unknown) => {
     const [kindText, name = '', ...rest] = typeof one === 'string' ? one.split('/') : [];
     const kind = WORKLOAD_KINDS.find((known) => known === kindText);
     return kind !== undefined && rest.length === 0 && isObjectName(name) ? [{ kind, name }] : [];
@@ -98,15 +102,9 @@ export function isEmergencyCommand(commandId: string | undefined): boolean {
 
 /** Records of an annotation, oldest first; what is no record of ours is left out. Never throws. */
 export function parseEmergencies(annotation: string | undefined): EmergencyRecord[] {
-  if (annotation === undefined || annotation.length > MAX_ANNOTATION) return [];
-  let value: unknown;
-  try {
-    value = JSON.parse(annotation);
-  } catch {
-    return [];
-  }
-  if (!Array.isArray(value)) return [];
-  return value.slice(-MAX_RECORDS).flatMap((one: unknown) => recordOf(one) ?? []);
+  return parseList(annotation)
+    .slice(-MAX_RECORDS)
+    .flatMap((one: unknown) => recordOf(one) ?? []);
 }
 
 /** The annotation with this record put in place of the one with its id, or added; bounded. */

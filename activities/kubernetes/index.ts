@@ -5,6 +5,7 @@ import type { ClusterMap } from './cluster-clients.ts';
 import { listChanges } from './list-changes.ts';
 import { planRollback, type ServedBy } from './plan-rollback.ts';
 import { readTarget } from './read-target.ts';
+import { readTemplateHash } from './read-template-hash.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 import { readTrustedKeys, type TrustedEdgeKeys } from './verify-approvals.ts';
 import type { Preapprovals } from './verify-preapproval.ts';
@@ -31,6 +32,7 @@ export function createKubernetesActivities(options: KubernetesOptions): Kubernet
   const keys = readTrustedKeys(options.trustedEdgeKeys);
   return {
     readTarget: (input) => readTarget(clusters, input),
+    readTemplateHash: (input) => readTemplateHash(clusters, input),
     takeSnapshot: (input) => takeSnapshot(clusters, input),
     listChanges: (input) => listChanges(clusters, input),
     planRollback: (input) => planRollback(clusters, servedBy, input),

@@ -1,21 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { SCENARIO_NAMES } from '../../demo/world/scenario-names.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { Io } from '../output.ts';
 
 const ROLES = ['webhooks', 'worker', 'cluster'] as const;
 type Role = (typeof ROLES)[number];
-const SCENARIOS = [
-  'rollback',
-  'reject',
-  'bad-previous',
-  'no-traffic',
-  'never-ready',
-  'no-capacity',
-  'flap',
-  'fallback-bad',
-  'two-incidents',
-  'canary',
-] as const;
 const DEFAULT_CONFIG = 'firebreak.yaml';
 
 /** `firebreak demo`, `serve` and `doctor`: thin, since what they run is heavy to load. */
@@ -28,7 +17,7 @@ export function addServerCommands(program: Command, io: Io): void {
   program
     .command('demo')
     .description('start the local stack with real parts and watch one incident from alert to postmortem')
-    .addOption(new Option('--scenario <name>', 'how it goes').choices(SCENARIOS).default('rollback'))
+    .addOption(new Option('--scenario <name>', 'how it goes').choices(SCENARIO_NAMES).default('rollback'))
     .option('-y, --yes', 'approve without asking')
     .option(
       '--once',

@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { addPointer, whoHas, writeRecord } from '../../activities/emergency/index.ts';
 import { type ClusterClients, createClusterClients } from '../../activities/kubernetes/index.ts';
 import { type EmergencyActor, type EmergencyRecord, emergencyId, sayActor } from '../../domain/emergency.ts';
 import type { Target } from '../../domain/target.ts';
 import type { TargetReference } from '../commands/target-options.ts';
+import { ask } from '../confirm.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
 import { type Io, type Output, plain } from '../output.ts';
 import type { EmergencyOptions } from './options.ts';
@@ -74,23 +74,12 @@ export async function confirmByName(
   question: string,
 ): Promise<void> {
   if (options.yes === true) return;
-  if (io.stdin.isTTY !== true) {
-    throw new CliError(
-      EXIT.usage,
-      'usage',
-      'There is no terminal to ask on.',
-      'Add --yes to act without being asked.',
-    );
-  }
-  const readline = createInterface({ input: io.stdin, output: io.stderr });
-  try {
-    const typed = await readline.question(
-      `${question}\nType the name of the workload (${target.name}) to go on: `,
-    );
-    if (typed.trim() !== target.name) throw new CliError(EXIT.failed, 'not_confirmed', 'Nothing was done.');
-  } finally {
-    readline.close();
-  }
+  const typed = await ask(
+    io,
+    `${question}\nType the name of the workload (${target.name}) to go on: `,
+    'Add --yes to act without being asked.',
+  );
+  if (typed !== target.name) throw new CliError(EXIT.failed, 'not_confirmed', 'Nothing was done.');
 }
 
 /**

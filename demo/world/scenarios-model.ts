@@ -5,20 +5,7 @@ import type { RolloutResult } from '../../domain/rollback-plan.ts';
 import type { ImageBehaviour, TrafficChange } from '../traffic/options.ts';
 import type { RollingUpdate } from './models.ts';
 import type { PodBehaviour } from './pod-lifecycle.ts';
-
-export const SCENARIO_NAMES = [
-  'rollback',
-  'reject',
-  'bad-previous',
-  'no-traffic',
-  'never-ready',
-  'no-capacity',
-  'flap',
-  'fallback-bad',
-  'two-incidents',
-  'canary',
-] as const;
-export type ScenarioName = (typeof SCENARIO_NAMES)[number];
+import type { ScenarioName } from './scenario-names.ts';
 
 /** What the driver sees of an incident. */
 export type IncidentEvent =

@@ -1,6 +1,7 @@
 /** The world of each scenario, what changes in it, and how its incident must end. */
 import type { RollingUpdate } from './models.ts';
-import type { Expectation, Scenario, ScenarioName } from './scenarios-model.ts';
+import type { ScenarioName } from './scenario-names.ts';
+import type { Expectation, Scenario } from './scenarios-model.ts';
 
 const MODEL = 'llm-api';
 const FALLBACK = 'llm-fallback';

@@ -1,21 +1,11 @@
 import type { TrafficChange } from '../traffic/options.ts';
 import type { PodBehaviour } from './pod-lifecycle.ts';
-import {
-  type Expectation,
-  SCENARIO_NAMES,
-  type Scenario,
-  type ScenarioName,
-  type WorldEvent,
-} from './scenarios-model.ts';
+import { SCENARIO_NAMES, type ScenarioName } from './scenario-names.ts';
+import type { Expectation, Scenario, WorldEvent } from './scenarios-model.ts';
 import { SCENARIOS } from './scenarios-table.ts';
 
-export {
-  type Expectation,
-  type IncidentEvent,
-  SCENARIO_NAMES,
-  type Scenario,
-  type ScenarioName,
-} from './scenarios-model.ts';
+export { SCENARIO_NAMES, type ScenarioName } from './scenario-names.ts';
+export type { Expectation, IncidentEvent, Scenario } from './scenarios-model.ts';
 
 /** What is to be shown, as data: the world at the start, what changes when, and how the incident must end. */
 export function scenarioOf(name: ScenarioName): Scenario {

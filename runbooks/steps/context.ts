@@ -2,6 +2,7 @@
  * What a step type's implementation sees. Implementations are workflow code: deterministic, no I/O of their own, no
  * runtime zod; the incident workflow hands them everything through this interface.
  */
+import { sleep } from '@temporalio/workflow';
 import type {
   EndpointActivities,
   Evaluation,
@@ -114,7 +115,7 @@ export interface StepContext {
   measure(expression: string): Promise<Evaluation>;
   /** Fills `${{ expression }}` in a text with values, as plain text on one line each. */
   fill(text: string): Promise<string>;
-  readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'listChanges'> &
+  readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'readTemplateHash' | 'listChanges'> &
     Pick<MeasurementActivities, 'judgeHarm'>;
   readonly vendors: TicketActivities & SampleActivities & NotificationActivities & EndpointActivities;
   readonly records: Pick<RecordActivities, 'writePostmortem'>;
@@ -133,4 +134,30 @@ export interface StepRunner {
   prepare?(context: StepContext): Promise<Prepared>;
   /** @returns the step's outputs, plain JSON. */
   run(context: StepContext, approved: Approved): Promise<Record<string, unknown>>;
+}
+
+/** How often something is asked for again that another incident, or a cluster, holds up for a while. */
+export interface Patience {
+  passes: ReadonlySet<FailureType>;
+  everyMs: number;
+  /** What the timeline says once, with the reason. */
+  kind: TimelineKind;
+  waiting: string;
+}
+
+/** Sends a command until it is not refused for something that passes by itself; the step's timeout ends the waiting. */
+export async function commandWhenFree(
+  context: StepContext,
+  action: TargetAction,
+  { passes, everyMs, kind, waiting }: Patience,
+): Promise<TargetResult> {
+  for (let told = false; ; told = true) {
+    try {
+      return await context.command(action);
+    } catch (error) {
+      if (!(error instanceof StepFailure) || !passes.has(error.type)) throw error;
+      if (!told) context.record(kind, `${waiting}: ${error.message}`);
+    }
+    await sleep(everyMs);
+  }
 }

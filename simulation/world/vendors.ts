@@ -14,6 +14,7 @@ export const QUERY_TIMEOUT_MS = 10_000;
 export const VENDOR_OF: Readonly<Record<string, Vendor>> = {
   readTarget: 'cluster',
   takeSnapshot: 'cluster',
+  readTemplateHash: 'cluster',
   listChanges: 'cluster',
   planRollback: 'cluster',
   applyRollback: 'cluster',

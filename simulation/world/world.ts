@@ -215,6 +215,9 @@ export class World {
       async readTarget() {
         return world.#mustHaveCluster().facts();
       },
+      async readTemplateHash() {
+        return { templateHash: world.#mustHaveCluster().snapshot().templateHash };
+      },
       async takeSnapshot() {
         return world.#mustHaveCluster().snapshot();
       },
@@ -342,7 +345,7 @@ export class World {
           readBreaker: (part) => this.#part('readBreaker', part),
           checkFallback: (part) => this.#part('checkFallback', part),
           judgeHarm: (part) => this.#part('judgeHarm', part),
-          takeSnapshot: (part) => this.#part('takeSnapshot', part),
+          readTemplateHash: (part) => this.#part('readTemplateHash', part),
         }).lookAtTarget(input),
         tookMs: 0,
       }),

@@ -12,30 +12,14 @@ import { freePorts } from '../../demo/stack/start-server.ts';
 import { grantRights } from '../../demo/world/grant-rights.ts';
 import { awaitRolledOut, createNamespace, shipModel } from '../../demo/world/models.ts';
 import { startNode } from '../../demo/world/node.ts';
+import { rollbackRunbook } from '../../demo/world/rollback-runbook.ts';
 import { loadOrCreateKeys } from '../../worker/keys.ts';
 
 /** Mostly the embedded records of a new installation, on a machine that runs other tests beside. */
 const READY_MS = 150_000;
 const ALERT = 'ClustersTest';
 
-const RUNBOOK = `apiVersion: firebreak.dev/v1alpha1
-kind: Runbook
-metadata: { name: clusters-test, owner: test@example.com, version: 1 }
-spec:
-  match: ['alertname="${ALERT}"']
-  correlateBy: [cluster, namespace, deployment]
-  target: { kind: Deployment, namespace: "\${{ labels.namespace }}", name: "\${{ labels.deployment }}" }
-  metrics:
-    harmful: { counter: ai_harmful_outputs_total, labels: { namespace: target.namespace, deployment: target.name } }
-    classified: { counter: ai_outputs_classified_total, labels: { namespace: target.namespace, deployment: target.name } }
-  severity: '"SEV3"'
-  steps:
-    - id: rollback
-      uses: rollback
-      with: { to: previous }
-      approval: { from: [ml-oncall], count: 1, timeout: 1h, onTimeout: escalate }
-    - { id: verify, uses: verify, needs: [rollback], with: { harmRateBelow: 0.01, timeout: 30m } }
-`;
+const RUNBOOK = rollbackRunbook({ name: 'clusters-test', alert: ALERT });
 
 /** A process of Firebreak with a folder of its own: all that it knows is in there. */
 export class FirebreakProcess {

@@ -177,40 +177,27 @@ export async function openGitOpsWorld(): Promise<GitOpsWorld> {
       });
       // A policy takes a moment to be enforced.
       const body = [{ op: 'add', path: '/spec/template/metadata/labels/probe', value: 'x' }];
-      await until('the policy being enforced', async () => {
-        const tried = objects.patchNamespacedCustomObject({
-          group: 'apps',
-          version: 'v1',
-          plural: 'deployments',
-          namespace: world.namespace,
-          name,
-          body,
-          dryRun: 'All',
-        });
-        return await tried.then(
-          () => false,
-          () => true,
-        );
-      });
+      const isRefused = () =>
+        objects
+          .patchNamespacedCustomObject({
+            group: 'apps',
+            version: 'v1',
+            plural: 'deployments',
+            namespace: world.namespace,
+            name,
+            body,
+            dryRun: 'All',
+          })
+          .then(
+            () => false,
+            () => true,
+          );
+      await until('the policy being enforced', isRefused);
       return {
         async stop() {
           await admission.deleteValidatingAdmissionPolicyBinding({ name: policyName });
           await admission.deleteValidatingAdmissionPolicy({ name: policyName });
-          await until('the policy being gone', async () => {
-            const tried = objects.patchNamespacedCustomObject({
-              group: 'apps',
-              version: 'v1',
-              plural: 'deployments',
-              namespace: world.namespace,
-              name,
-              body,
-              dryRun: 'All',
-            });
-            return await tried.then(
-              () => true,
-              () => false,
-            );
-          });
+          await until('the policy being gone', async () => !(await isRefused()));
         },
       };
     },

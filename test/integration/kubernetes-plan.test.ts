@@ -292,6 +292,7 @@ describe('reading a target', () => {
       readyReplicas: 2,
     });
     const snapshot = await activities.takeSnapshot({ target });
+    expect(await activities.readTemplateHash({ target })).toEqual({ templateHash: snapshot.templateHash });
     expect(snapshot).toMatchObject({ revision: 2, images: [V2], digests: [digestOf(V2)] });
     expect(snapshot.configHashes).toEqual({
       'ConfigMap/prompt': expect.stringMatching(/^[0-9a-f]{64}$/),

@@ -14,6 +14,7 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const SOURCES = [
   'activities',
   'cli',
+  'demo/world/scenario-names.ts',
   'domain',
   'runbooks',
   'scripts',

@@ -210,6 +210,9 @@ export class World {
       async readTarget() {
         return world.facts;
       },
+      async readTemplateHash() {
+        return { templateHash: world.running.templateHash };
+      },
       async takeSnapshot() {
         return {
           uid: 'uid-1',

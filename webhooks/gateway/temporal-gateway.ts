@@ -18,10 +18,13 @@ import {
   INCIDENT_WORKFLOW,
   SEARCH_ATTRIBUTES,
 } from '../../workflows/messages.ts';
+import { Turns } from './turns.ts';
 import { GatewayError, type IncidentGateway, type IncidentStart, type UpdateRequest } from './types.ts';
 
 /** A sender waits for the answer, and Alertmanager tries again: better an early no than a late one. */
 const RPC_DEADLINE_MS = 5_000;
+/** A delivery's wait for others of the same incident. With the call itself below the 10 s that Alertmanager waits at least. */
+const TURN_WAIT_MS = 4_500;
 /** Keyword search attributes hold 255 characters in SQL visibility stores. */
 const MAX_KEYWORD = 255;
 
@@ -53,6 +56,15 @@ export function createTemporalGateway(
     queryRejectCondition: 'NOT_OPEN',
   });
 
+  const turns = new Turns();
+  const inTurn = <T>(workflowId: string, run: () => Promise<T>): Promise<T> =>
+    turns.take(
+      workflowId,
+      TURN_WAIT_MS,
+      run,
+      () => new GatewayError('unavailable', 'Too many deliveries for one incident at once.'),
+    );
+
   /** Runs a call under the deadline and turns whatever it throws into a GatewayError. */
   async function call<T>(what: string, run: () => Promise<T>): Promise<T> {
     try {
@@ -64,25 +76,29 @@ export function createTemporalGateway(
 
   return {
     async signalWithStart({ workflowId, start, alerts }) {
-      await call('signal or start the incident', () =>
-        client.workflow.signalWithStart(INCIDENT_WORKFLOW, {
-          workflowId,
-          taskQueue: options.taskQueue,
-          args: [start],
-          signal: alertsReceivedSignal,
-          signalArgs: [alerts],
-          // A closed incident does not keep the next one from opening; a running one takes the alerts.
-          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-          workflowIdConflictPolicy: 'USE_EXISTING',
-          typedSearchAttributes: searchAttributesOf(start, alerts.alerts[0]?.labels.alertname),
-        }),
+      await inTurn(workflowId, () =>
+        call('signal or start the incident', () =>
+          client.workflow.signalWithStart(INCIDENT_WORKFLOW, {
+            workflowId,
+            taskQueue: options.taskQueue,
+            args: [start],
+            signal: alertsReceivedSignal,
+            signalArgs: [alerts],
+            // A closed incident does not keep the next one from opening; a running one takes the alerts.
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+            workflowIdConflictPolicy: 'USE_EXISTING',
+            typedSearchAttributes: searchAttributesOf(start, alerts.alerts[0]?.labels.alertname),
+          }),
+        ),
       );
     },
 
     async signal({ workflowId, alerts }) {
       try {
-        await call('signal the incident', () =>
-          client.workflow.getHandle(workflowId).signal(alertsReceivedSignal, alerts),
+        await inTurn(workflowId, () =>
+          call('signal the incident', () =>
+            client.workflow.getHandle(workflowId).signal(alertsReceivedSignal, alerts),
+          ),
         );
         return 'signalled';
       } catch (error) {

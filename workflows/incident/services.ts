@@ -489,5 +489,5 @@ export class IncidentServices {
 /** Steps ask for the target before they reach a cluster, so this only guards against one that does not. */
 function noCluster(): StepContext['cluster'] {
   const refuse = () => Promise.reject(ApplicationFailure.nonRetryable('there is no target', 'InvalidInput'));
-  return { takeSnapshot: refuse, listChanges: refuse, judgeHarm: refuse };
+  return { takeSnapshot: refuse, readTemplateHash: refuse, listChanges: refuse, judgeHarm: refuse };
 }

@@ -111,7 +111,7 @@ async function besides<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Where there is no plan the hash of the running template is not known, so the snapshot is asked for it. */
+/** Where there is no plan the hash of the running template is not known, so it is asked for. */
 async function lookAtRollout(
   target: Target,
   answer: { plan: RollbackPlan } | { none: NoRollback },
@@ -119,7 +119,7 @@ async function lookAtRollout(
   const templateHash =
     'plan' in answer
       ? answer.plan.from.templateHash
-      : (await clusterActivities(target.cluster, ATTEMPTS).takeSnapshot({ target })).templateHash;
+      : (await clusterActivities(target.cluster, ATTEMPTS).readTemplateHash({ target })).templateHash;
   return clusterWaits(target.cluster, BESIDE_WITHIN_MS).awaitRollout({
     target,
     templateHash,

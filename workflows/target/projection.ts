@@ -2,7 +2,7 @@
 import { CancellationScope, condition, getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import type { TrafficActivities } from '../../activities/contract.ts';
 import type { Breaker } from '../../domain/breaker.ts';
-import type { BreakerControl, BreakerDecision } from '../../domain/breaker-machine.ts';
+import type { BreakerControl, BreakerDecision, BreakerEvent } from '../../domain/breaker-machine.ts';
 import type { FailureType } from '../../domain/failure.ts';
 import { targetKey } from '../../domain/target.ts';
 import { clusterActivities, clusterMutations, signaling } from '../activities.ts';
@@ -11,7 +11,7 @@ import { targetNewsSignal } from '../messages.ts';
 import type { TargetState } from './state.ts';
 
 /** Reverted this often, it is no longer fought: a human is called, and the breaker says what it should be. */
-export const MAX_REVERTED = 3;
+const MAX_REVERTED = 3;
 
 /** How a write fails that was refused as a whole. */
 const NOTHING_WRITTEN: ReadonlySet<FailureType> = new Set(['Refused', 'Unauthorized', 'NotFound']);
@@ -51,6 +51,14 @@ export async function carryOut(state: TargetState, decided: Decided, commandId: 
     throw error;
   }
   if (towards) take();
+}
+
+/** Decides, and carries out what changes the breaker; the rest of the decision is taken over. @throws CommandRefused */
+export async function apply(state: TargetState, event: BreakerEvent, commandId: string): Promise<Decided> {
+  const decided = state.decide(event);
+  if (decided.changed) await carryOut(state, decided, commandId);
+  else state.data.control = decided.control;
+  return decided;
 }
 
 type Holders = BreakerControl['holders'];
@@ -191,9 +199,10 @@ export async function letGoOfEnded(state: TargetState, incidentIds: readonly str
 
 /** Tells of what the actor did by itself, on the way that every alert takes. */
 export async function raise(state: TargetState, alertname: string, summary: string): Promise<void> {
-  const { target, watch } = state.data;
+  const { target, watch, raised } = state.data;
   const key = `${targetKey(target)}-${state.breaker.sinceMs}`;
-  state.data.raised.push({ alertname, key });
+  if (!raised.some((told) => told.alertname === alertname && told.key === key))
+    raised.push({ alertname, key });
   await signaling.raiseAlert({ target, alertname, summary, key, runbook: watch?.runbook });
 }
 

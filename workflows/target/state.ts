@@ -41,7 +41,6 @@ export interface TargetData {
   withdrawn: string[];
   /** What gateways read was looked at, and taken over where it was not closed. */
   adopted: boolean;
-  adoptTries: number;
   /** Id of the command that last wrote the breaker: what the projection must show. */
   projectedBy: string;
   projectedAtMs: number;
@@ -91,7 +90,6 @@ export class TargetState {
       replies: [],
       withdrawn: [],
       adopted: false,
-      adoptTries: 0,
       projectedBy: '',
       projectedAtMs: 0,
       projectionProblems: [],

@@ -3,7 +3,7 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { Target } from '../../domain/target.ts';
 import type { TargetAction, TargetCommand, TargetResult } from '../../domain/target-command.ts';
 import { clusterActivities } from '../activities.ts';
-import { carryOut, letGoOfEnded } from './projection.ts';
+import { apply, carryOut, letGoOfEnded } from './projection.ts';
 import { CommandRefused, type TargetState } from './state.ts';
 
 /** A diversion may wait behind it: what cannot be read soon is asked for again by whoever sent the command. */
@@ -64,7 +64,7 @@ export async function contain(
 }
 
 /** Why traffic must not be sent to a fallback. What cannot be found out in time is no reason: harm goes on meanwhile. */
-async function problemsOf(
+export async function problemsOf(
   target: Target,
   fallback: string,
   harm: ActionOf<'divert'>['fallbackHarm'],
@@ -101,8 +101,7 @@ async function readyReplicas(target: Target): Promise<number | undefined> {
 
 /** Template hash of what runs now. */
 export async function runningTemplate(target: Target, maxAttempts?: number): Promise<string> {
-  const snapshot = await clusterActivities(target.cluster, maxAttempts).takeSnapshot({ target });
-  return snapshot.templateHash;
+  return (await clusterActivities(target.cluster, maxAttempts).readTemplateHash({ target })).templateHash;
 }
 
 function refuseFrozen(state: TargetState): void {
@@ -186,9 +185,7 @@ export async function override(
   command: TargetCommand,
   { force, person, reason, forMs }: ActionOf<'override'>,
 ): Promise<TargetResult> {
-  const decided = state.decide({ kind: 'override', force, person, reason, forMs });
-  if (decided.changed) await carryOut(state, decided, command.id);
-  else state.data.control = decided.control;
+  const decided = await apply(state, { kind: 'override', force, person, reason, forMs }, command.id);
   const blocked = force === 'open' && state.breaker.fallback === undefined;
   const note =
     force === 'none'

@@ -5,11 +5,11 @@ import type { RunningRevision } from '../../domain/breaker-machine.ts';
 import type { FailureType } from '../../domain/failure.ts';
 import { clusterActivities } from '../activities.ts';
 import { readFailure } from '../failure.ts';
-import { adopt, carryOut, endRaised, inTrafficLane, keepProjection, news, raise } from './projection.ts';
+import { adopt, apply, endRaised, inTrafficLane, keepProjection, news, raise } from './projection.ts';
 import { probe } from './recovery.ts';
 import { CommandRefused, type TargetState } from './state.ts';
 import { lookAtSuspended } from './suspended.ts';
-import { runningTemplate } from './traffic-commands.ts';
+import { problemsOf, runningTemplate } from './traffic-commands.ts';
 
 /** One scrape of most installations: nothing new can be seen more often. While the target gets some of its traffic. */
 const LOOK_EVERY_MS = 15_000;
@@ -84,7 +84,7 @@ async function attempt(what: string, work: () => Promise<void>): Promise<void> {
 /** An actor that remembers nothing takes over what gateways read: an open breaker stays open. Tried until it is known. */
 async function adoptOnce(state: TargetState, draining: () => boolean): Promise<void> {
   const { data } = state;
-  while (!data.adopted && !draining()) {
+  for (let pauseMs = LOOK_EVERY_MS; !data.adopted && !draining(); pauseMs *= 2) {
     await attempt('the breaker that was found', async () => {
       await inTrafficLane(state, 'adopt', draining, async () => {
         try {
@@ -99,8 +99,7 @@ async function adoptOnce(state: TargetState, draining: () => boolean): Promise<v
       });
     });
     if (data.adopted) return;
-    const pauseMs = Math.min(LOOK_EVERY_MS * 2 ** data.adoptTries++, LONGEST_BETWEEN_LOOKS_MS);
-    await condition(() => data.projectedBy !== '' || draining(), pauseMs);
+    await condition(() => data.projectedBy !== '' || draining(), Math.min(pauseMs, LONGEST_BETWEEN_LOOKS_MS));
   }
 }
 
@@ -144,9 +143,7 @@ async function tick(
 ): Promise<void> {
   let told: { news: string; needsHuman: boolean } | undefined;
   await inTrafficLane(state, 'tick', draining, async () => {
-    const decided = state.decide({ kind: 'tick', running });
-    if (decided.changed) await carryOut(state, decided, `tick-${Date.now()}`);
-    else state.data.control = decided.control;
+    const decided = await apply(state, { kind: 'tick', running }, `tick-${Date.now()}`);
     if (decided.news) told = { news: decided.news, needsHuman: decided.needsHuman ?? false };
   });
   if (told) await news(state, told.news, told.needsHuman);
@@ -170,10 +167,9 @@ async function judgeFallback(
   let told: string | undefined;
   await inTrafficLane(state, 'block', draining, async () => {
     if (state.breaker.fallback !== fallback) return;
-    const decided = state.decide({ kind: 'block', reason });
-    if (decided.changed) await carryOut(state, decided, `block-${Date.now()}`);
+    const decided = await apply(state, { kind: 'block', reason }, `block-${Date.now()}`);
     // Held as it is by a person: told once, not at every look.
-    else data.fallbackHarm = undefined;
+    if (!decided.changed) data.fallbackHarm = undefined;
     told = decided.news;
   });
   if (told !== undefined) await news(state, told, true);
@@ -219,19 +215,12 @@ async function watchHarm(state: TargetState, draining: () => boolean): Promise<v
   let tripped = false;
   await inTrafficLane(state, 'trip', draining, async () => {
     if (state.breaker.state !== 'closed') return;
+    const fallbackHarm = { limits: watch.limits, metrics: watch.metrics };
     const problems =
-      watch.fallback === undefined
-        ? []
-        : (
-            await clusterActivities(target.cluster, LOOK_ATTEMPTS).checkFallback({
-              target,
-              fallback: watch.fallback,
-            })
-          ).problems;
+      watch.fallback === undefined ? [] : await problemsOf(target, watch.fallback, fallbackHarm);
     const fallback = problems.length === 0 ? watch.fallback : undefined;
-    const decided = state.decide({ kind: 'trip', fallback, reason });
-    data.fallbackHarm = { limits: watch.limits, metrics: watch.metrics };
-    if (decided.changed) await carryOut(state, decided, `trip-${Date.now()}`);
+    data.fallbackHarm = fallbackHarm;
+    const decided = await apply(state, { kind: 'trip', fallback, reason }, `trip-${Date.now()}`);
     data.capacityBefore = readyReplicas;
     tripped = decided.changed;
   });

@@ -90,7 +90,7 @@ async function takeBack(context: StepContext, seen: string): Promise<never> {
   const reason = `incident ${context.incidentId}: harm came back with the traffic`;
   await CancellationScope.nonCancellable(async () => {
     await context.command({ kind: 'contain', reason });
-    const { templateHash } = await context.cluster.takeSnapshot({ target: context.target() });
+    const { templateHash } = await context.cluster.readTemplateHash({ target: context.target() });
     await context.command({ kind: 'record-verdict', verdict: 'known-bad', templateHash, reason: seen });
   });
   context.record('breaker', 'Harm came back with the traffic; all of it is diverted again', {

@@ -1,4 +1,3 @@
-import { sleep } from '@temporalio/workflow';
 import type {
   NoRollback,
   PlanApproval,
@@ -7,12 +6,24 @@ import type {
   RollbackTo,
 } from '../../../domain/rollback-plan.ts';
 import type { CompiledRunbook, GitOpsPolicy, StepPlan } from '../../../domain/runbook.ts';
-import type { ServedCriteria, TargetAction, TargetResult } from '../../../domain/target-command.ts';
-import { type Prepared, type StepContext, StepFailure, type StepRunner } from '../context.ts';
+import type { ServedCriteria } from '../../../domain/target-command.ts';
+import {
+  commandWhenFree,
+  type Patience,
+  type Prepared,
+  type StepContext,
+  StepFailure,
+  type StepRunner,
+} from '../context.ts';
 import type { RollbackInput } from './definition.ts';
 
-/** A share of the traffic is verified, or given back, within minutes. */
-const TRY_AGAIN_EVERY_MS = 15_000;
+/** Another incident's share of traffic is verified, or given back, within minutes. */
+const WHEN_FREE: Patience = {
+  passes: new Set(['Conflict']),
+  everyMs: 15_000,
+  kind: 'rollback',
+  waiting: 'The rollback waits',
+};
 
 /** What a step of a runbook asks to be planned. */
 interface RollbackRequest {
@@ -105,19 +116,6 @@ async function prepare(context: StepContext): Promise<Prepared> {
   return prepared;
 }
 
-/** Another incident's share of traffic, being verified or given back, ends first; the step's timeout ends the waiting. */
-async function whenFree(context: StepContext, action: TargetAction): Promise<TargetResult> {
-  for (let told = false; ; told = true) {
-    try {
-      return await context.command(action);
-    } catch (error) {
-      if (!(error instanceof StepFailure) || error.type !== 'Conflict') throw error;
-      if (!told) context.record('rollback', `The rollback waits: ${error.message}`);
-    }
-    await sleep(TRY_AGAIN_EVERY_MS);
-  }
-}
-
 /** Rolls the deployment back by a plan that people approved; the target's actor and its worker do the patching. */
 export const run: StepRunner = {
   prepare,
@@ -125,14 +123,18 @@ export const run: StepRunner = {
     const plan = prepared?.plan;
     if (!plan) throw new StepFailure('InvalidInput', 'a rollback was started without a plan');
     const input = context.step.with as RollbackInput;
-    const result = await whenFree(context, {
-      kind: 'rollback',
-      plan,
-      step: context.step.id,
-      decisions,
-      preapproved,
-      rolloutTimeoutMs: input.rolloutTimeoutMs,
-    });
+    const result = await commandWhenFree(
+      context,
+      {
+        kind: 'rollback',
+        plan,
+        step: context.step.id,
+        decisions,
+        preapproved,
+        rolloutTimeoutMs: input.rolloutTimeoutMs,
+      },
+      WHEN_FREE,
+    );
     if (result.kind !== 'rolled-back')
       throw new StepFailure('InvalidInput', `the target answered ${result.kind} to a rollback`);
     const { rollout } = result;

@@ -1,35 +1,29 @@
-import { CancellationScope, sleep } from '@temporalio/workflow';
-import type { FailureType } from '../../../domain/failure.ts';
+import { CancellationScope } from '@temporalio/workflow';
 import type { VerificationSummary } from '../../../domain/incident.ts';
-import { type StepContext, StepFailure, type StepRunner } from '../context.ts';
+import {
+  commandWhenFree,
+  type Patience,
+  type StepContext,
+  StepFailure,
+  type StepRunner,
+} from '../context.ts';
 import type { VerifyInput } from './definition.ts';
 
 /** Around the verification itself: whatever becomes of it, the share is taken away by then. */
 const SHARE_MARGIN_MS = 5 * 60_000;
 
-/** Another incident's rollback, or a cluster that does not answer: both pass. */
-const PASSES: ReadonlySet<FailureType> = new Set(['Conflict', 'Unavailable']);
-/** Another incident's rollback is over within minutes. */
-const TRY_AGAIN_EVERY_MS = 5_000;
+/** Another incident's rollback is over within minutes, and a cluster that does not answer comes back. */
+const WHEN_FREE: Patience = {
+  passes: new Set(['Conflict', 'Unavailable']),
+  everyMs: 5_000,
+  kind: 'breaker',
+  waiting: 'The verification waits',
+};
 
 /** Takes the share away again: the revision is not proved, whatever the reason. Runs even when the step was cancelled. */
 async function reopen(context: StepContext, reason: string): Promise<void> {
   await CancellationScope.nonCancellable(() => context.command({ kind: 'contain', reason }));
   context.record('breaker', 'The share was taken away again; all traffic is diverted', { breaker: 'open' });
-}
-
-/** Lets the share in as soon as nobody changes the deployment any more; the step's timeout ends the waiting. */
-async function letIn(context: StepContext, share: number, forMs: number): Promise<void> {
-  for (let told = false; ; told = true) {
-    try {
-      await context.command({ kind: 'half-open', share, forMs });
-      return;
-    } catch (error) {
-      if (!(error instanceof StepFailure) || !PASSES.has(error.type)) throw error;
-      if (!told) context.record('breaker', `The verification waits: ${error.message}`);
-    }
-    await sleep(TRY_AGAIN_EVERY_MS);
-  }
 }
 
 function describe(result: VerificationSummary): string {
@@ -57,7 +51,8 @@ export const run: StepRunner = {
     let proved = false;
     try {
       if (diverted) {
-        await letIn(context, share, input.timeoutMs + SHARE_MARGIN_MS);
+        const forMs = input.timeoutMs + SHARE_MARGIN_MS;
+        await commandWhenFree(context, { kind: 'half-open', share, forMs }, WHEN_FREE);
         context.record(
           'breaker',
           `Half-open: ${(share * 100).toFixed(0)}% of traffic goes to the rolled-back revision`,
@@ -65,7 +60,7 @@ export const run: StepRunner = {
         );
       }
       // The verdict is about this template and no other: the target refuses it for one that came meanwhile.
-      const { templateHash } = await context.cluster.takeSnapshot({ target: context.target() });
+      const { templateHash } = await context.cluster.readTemplateHash({ target: context.target() });
       const result = await context.verify({
         options: {
           threshold: input.harmRateBelow,

@@ -6,7 +6,8 @@ import type { Breaker } from '../domain/breaker.ts';
 import type { SignedDecision } from '../domain/decision.ts';
 import type { GitOpsRef, ResumePlan, SuspensionState } from '../domain/gitops-plan.ts';
 import type { HarmReading } from '../domain/harm-history/types.ts';
-import type { ActionItem, IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
+import type { ActionItem, IncidentView, Outcome, SampleSummary, TimelineEntry } from '../domain/incident.ts';
+import type { ResolvedPolicy } from '../domain/paging.ts';
 import type { ServedByRevision } from '../domain/rollback-inquiry.ts';
 import type {
   NoRollback,
@@ -21,6 +22,7 @@ import type { Severity } from '../domain/severity.ts';
 import type { Target, TargetFacts } from '../domain/target.ts';
 import type { TargetChange } from '../domain/target-change.ts';
 import type { ServedCriteria, TargetCommand } from '../domain/target-command.ts';
+import type { TicketStatus } from '../domain/ticket-status.ts';
 import type { HarmLimits, HarmLook } from '../domain/verification/judge-harm.ts';
 import type { Verdict } from '../domain/verification/types.ts';
 
@@ -325,6 +327,13 @@ export interface NotificationActivities {
     severity: Severity;
     text: string;
   }): Promise<{ reference: string }>;
+  /**
+   * Tells every channel that is configured for stakeholders. One that fails does not keep the others from being told; throws
+   * where that can be repeated and nobody was told. `told` is empty where no channel is configured.
+   */
+  tellStakeholders(
+    input: Omit<Parameters<NotificationActivities['sendNotification']>[0], 'channel'>,
+  ): Promise<{ told: string[]; problems: string[] }>;
 }
 
 export interface EndpointActivities {
@@ -358,6 +367,8 @@ export interface PageInput {
 export interface PagingActivities {
   /** Who is behind a role, by configuration: the channels in order of preference. */
   sendPage(input: PageInput): Promise<{ accepted: { channel: string; atMs: number; reference: string } }>;
+  /** Who is called by an escalation policy at this moment, working hours taken into account. */
+  resolvePolicy(input: { policy: string }): Promise<ResolvedPolicy>;
   /** Acknowledge or resolve at every channel that took the page. */
   updatePage(input: {
     incidentId: string;
@@ -367,20 +378,53 @@ export interface PagingActivities {
   }): Promise<{ updated: string[] }>;
 }
 
+/** What the plot of an incident is drawn from. */
+export type PlottedView = Pick<
+  IncidentView,
+  'incidentId' | 'title' | 'target' | 'harmHistory' | 'verification' | 'milestones' | 'timeline'
+>;
+
+export interface WatchdogActivities {
+  /** Tells the outside dead man's switch that all is well; `fed` is false where none is configured. */
+  feedDeadMansSwitch(): Promise<{ fed: boolean }>;
+}
+
 export interface TicketActivities {
-  /** Finds the incident's ticket by its key before it creates one. */
-  openTicket(input: { incidentId: string; title: string; bodyMarkdown: string; labels: string[] }): Promise<{
-    url: string;
-    number: number;
-    created: boolean;
-  }>;
-  /** Adds a comment once: `commentKey` is looked for before it is written. */
+  /** Finds the incident's ticket by its label before it creates one. `key` is the vendor's: 42, OPS-42. */
+  openTicket(input: {
+    incidentId: string;
+    title: string;
+    /** The section that `updateTicket` keeps up to date, shown first. */
+    status: TicketStatus;
+    bodyMarkdown: string;
+    labels: string[];
+  }): Promise<{ url: string; key: string; created: boolean }>;
+  /** Adds a comment once: `commentKey` is looked for before it is written. `plot`: shown, or linked, below the text. */
   commentTicket(input: {
-    number: number;
+    key: string;
     incidentId: string;
     commentKey: string;
     bodyMarkdown: string;
+    plot?: PlottedView;
   }): Promise<{ url: string }>;
+  /**
+   * Brings severity (title), labels and Firebreak's own section of the body up to date; what people wrote stays.
+   * @param input.outcome set once the incident is resolved: then the ticket is closed, where the configuration says so.
+   */
+  updateTicket(input: {
+    key: string;
+    incidentId: string;
+    status: TicketStatus;
+    outcome?: Outcome;
+  }): Promise<{ changed: boolean; closed: boolean }>;
+  /** Files an action item as a ticket of its own, once, linked to the incident's ticket. */
+  fileActionItem(input: {
+    key: string;
+    incidentId: string;
+    item: ActionItem;
+  }): Promise<{ url: string; key: string; created: boolean }>;
+  /** Adds the postmortem that the records have as a comment, once, as far as the vendor's limit goes. */
+  publishPostmortem(input: { key: string; incidentId: string }): Promise<{ url: string }>;
 }
 
 export interface SampleActivities {
@@ -395,18 +439,51 @@ export interface SampleActivities {
   }): Promise<SampleSummary>;
 }
 
+export interface EvidenceActivities {
+  /** Destroys the key of kept texts and removes them; again is a no-op. `texts`: how many went. */
+  destroyEvidence(input: { incidentId: string; keyId: string }): Promise<{ texts: number }>;
+}
+
 export interface ChatActivities {
-  /** Posts the incident's message or updates it in place; returns where it is, to be passed next time. */
-  publishIncident(input: {
-    view: IncidentView;
-    message?: ChatMessageRef;
-  }): Promise<{ message?: ChatMessageRef }>;
+  /**
+   * Posts the incident's message or updates it in place; returns where it is, to be passed next time. Nothing is returned
+   * where chat is not configured.
+   */
+  publishIncident(input: { view: IncidentView; message?: ChatMessageRef }): Promise<ChatPublication>;
+}
+export interface ChatPublication {
+  message?: ChatMessageRef;
+  /** There is more to publish, or the vendor asked to wait: come again then, not before, with what is newest. */
+  againAfterMs?: number;
+  /** Come again by then, also where nothing has changed; whatever changes before need not wait for it. */
+  wakeAfterMs?: number;
+  /** What did not succeed after the message was published; without text of others. */
+  problem?: string;
 }
 export interface ChatMessageRef {
   channel: string;
   ts: string;
   /** Timeline entries already posted to the thread. */
   postedSeq: number;
+  /** Of what the message shows: the same is not sent again. */
+  digest?: string;
+  /** An attempt ended without an answer: what it may have posted is looked for. */
+  uncertain?: boolean;
+  room?: ChatRoomRef;
+}
+/** The incident's own channel, as far as it is there. */
+export interface ChatRoomRef {
+  channel?: string;
+  described?: boolean;
+  invited?: boolean;
+  archived?: boolean;
+  ts?: string;
+  digest?: string;
+  /** Address of the message in the channel of all incidents. */
+  mainUrl?: string;
+  /** Why it is not there yet, or not up to date, and when that is tried again (epoch ms). */
+  problem?: string;
+  retryAtMs?: number;
 }
 
 export interface RecordActivities {

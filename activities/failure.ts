@@ -8,7 +8,7 @@ import { FAILURES, type FailureType } from '../domain/failure.ts';
  */
 
 /** A `Retry-After` beyond this is a vendor's outage, not a rate limit: then the retry policy's own delay is better. */
-const MAX_RETRY_AFTER_MS = 15 * 60_000;
+export const MAX_RETRY_AFTER_MS = 15 * 60_000;
 
 /** How a timeout is called by fetch, the operating system, and axios with a timeout or a signal of ours. */
 const TIMEOUTS = new Set(['TimeoutError', 'AbortError', 'ETIMEDOUT', 'ECONNABORTED', 'ERR_CANCELED']);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { IncidentView, TimelineEntry } from '../domain/incident.ts';
+import { z } from 'zod';
+import type { IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
 import type { ObserveReport } from '../domain/observe-report.ts';
 import type { DeclaredRollback, RollbackInquiry } from '../domain/rollback-inquiry.ts';
 import type { RollbackTo } from '../domain/rollback-plan.ts';
@@ -41,8 +42,27 @@ export interface ShownIncident {
 /** A target as a person names it: the only configured cluster needs no name. */
 export type NamedTarget = Omit<Target, 'cluster'> & { cluster?: string };
 
+export interface DrillBody {
+  target: NamedTarget;
+  runbook: string;
+  divert: boolean;
+  forMs?: number;
+}
+
+/** As the server tells it (webhooks/drills). */
+export interface DrillPlan {
+  target: Target;
+  runbook: { name: string; version: number; owner: string };
+  drill: { divert: boolean; forMs: number };
+  steps: { id: string; uses: string; real: boolean; what: string; asks?: string[] }[];
+}
+
 /** The incident API, for one person. Every method throws CliError. */
 export interface ApiClient {
+  /** Where the token came from, for people. */
+  tokenFrom: string;
+  /** Whom the server takes the token's bearer for. */
+  me(): Promise<{ id: string; name: string; groups: string[] }>;
   list(filter: {
     state?: string;
     limit?: number;
@@ -60,6 +80,13 @@ export interface ApiClient {
     action: string,
     body: object,
   ): Promise<{ message: string; incidentId: string; duplicate?: boolean }>;
+  samples(id: string): Promise<SampleList>;
+  /** A kept text; recorded with the reason before it is answered. */
+  revealSample(
+    id: string,
+    sample: string,
+    reason: string,
+  ): Promise<{ incidentId: string; sample: string; text: string; destroyAtMs: number }>;
   /** What a rollback would be; changes nothing. */
   planRollback(body: { target: NamedTarget; to?: RollbackTo }): Promise<RollbackInquiry>;
   declareRollback(body: {
@@ -68,6 +95,9 @@ export interface ApiClient {
     reason: string;
     planHash?: string;
   }): Promise<DeclaredRollback>;
+  /** What a drill would do; begins nothing. */
+  planDrill(body: DrillBody): Promise<DrillPlan>;
+  beginDrill(body: DrillBody): Promise<{ message: string; incidentId: string; plan: DrillPlan }>;
   freeze(body: {
     target: NamedTarget;
     reason: string;
@@ -76,9 +106,18 @@ export interface ApiClient {
   unfreeze(body: { target: NamedTarget; reason: string }): Promise<{ message: string; target: string }>;
 }
 
+export interface SampleList {
+  incidentId: string;
+  samples?: SampleSummary;
+  kept: { ref: string; source: string; keptAtMs: number; destroyAtMs: number }[];
+  log: { atMs: number; action: string; actor: string; source: string; ref?: string; reason?: string }[];
+}
+
 export interface ApiOptions {
   url?: string | undefined;
   tokenFile?: string | undefined;
+  /** Goes before every other one. */
+  token?: string | undefined;
 }
 
 export async function createApiClient(
@@ -86,9 +125,9 @@ export async function createApiClient(
   env: CliEnv,
   warn: (text: string) => void,
 ): Promise<ApiClient> {
-  const base = checkedUrl(options.url ?? env.url ?? DEFAULT_URL);
-  const token = await readToken(options, env);
-  const loopback = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(base.hostname);
+  const base = apiUrl(options, env);
+  const { token, from } = await readToken(options, env, base);
+  const loopback = isLoopback(base);
   if (base.protocol === 'http:' && !loopback) warn(`The token goes to ${base.host} unencrypted: use https.`);
 
   const { default: axios } = await import('axios');
@@ -127,13 +166,7 @@ export async function createApiClient(
         },
       });
     } catch (error) {
-      const { code, message } = error as { code?: string; message: string };
-      throw new CliError(
-        EXIT.unavailable,
-        'unreachable',
-        `${base.origin} does not answer (${code ?? message}).`,
-        'Is `firebreak serve` running? Set --url or FIREBREAK_URL to where it is.',
-      );
+      throw unreachable(base, error);
     }
   }
 
@@ -153,6 +186,8 @@ export async function createApiClient(
   const of = (id: string) => `incidents/${encodeURIComponent(id)}`;
 
   return {
+    tokenFrom: from,
+    me: () => call('GET', 'me'),
     list: (filter) => call('GET', 'incidents', { params: filter }),
     show: (id) => call('GET', of(id)),
     timeline: (id) => call('GET', `${of(id)}/timeline`),
@@ -162,11 +197,62 @@ export async function createApiClient(
     observeReport: (since) =>
       call('GET', 'reports/observe', { params: { since }, timeoutMs: REPORT_TIMEOUT_MS }),
     act: (id, action, body) => call('POST', `${of(id)}/${action}`, { body }),
+    samples: (id) => call('GET', `${of(id)}/samples`),
+    revealSample: (id, sample, reason) =>
+      call('POST', `${of(id)}/samples/${encodeURIComponent(sample)}/reveal`, { body: { reason } }),
     planRollback: (body) => call('POST', 'rollbacks/plan', { body, timeoutMs: INQUIRE_TIMEOUT_MS }),
     declareRollback: (body) => call('POST', 'rollbacks', { body }),
+    planDrill: (body) => call('POST', 'drills/plan', { body }),
+    beginDrill: (body) => call('POST', 'drills', { body }),
     freeze: (body) => call('POST', 'targets/freeze', { body }),
     unfreeze: (body) => call('POST', 'targets/unfreeze', { body }),
   };
+}
+
+/** The server that options and environment name. @throws CliError. */
+export function apiUrl({ url }: Pick<ApiOptions, 'url'>, env: CliEnv): URL {
+  return checkedUrl(url ?? env.url ?? DEFAULT_URL);
+}
+
+const loginInfo = z.object({
+  issuer: z.string(),
+  clientId: z.string(),
+  scopes: z.array(z.string()),
+});
+
+/** Where people of this server sign in; needs no token. @throws CliError. */
+export async function readLoginInfo(base: URL): Promise<z.output<typeof loginInfo>> {
+  const { default: axios } = await import('axios');
+  const { status, data } = await axios
+    .get<string>(new URL('api/v1/login', base.href.endsWith('/') ? base.href : `${base.href}/`).href, {
+      timeout: READ_TIMEOUT_MS,
+      maxRedirects: 0,
+      ...(isLoopback(base) ? { proxy: false as const } : {}),
+      validateStatus: () => true,
+      responseType: 'text',
+      transformResponse: (text) => text,
+    })
+    .catch((error: unknown) => {
+      throw unreachable(base, error);
+    });
+  const parsed = parse(data);
+  const info = loginInfo.safeParse(parsed);
+  if (status === 200 && info.success) return info.data;
+  throw toCliError(status, parsed, base.origin);
+}
+
+function isLoopback({ hostname }: URL): boolean {
+  return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname);
+}
+
+function unreachable(base: URL, error: unknown): CliError {
+  const { code, message } = error as { code?: string; message: string };
+  return new CliError(
+    EXIT.unavailable,
+    'unreachable',
+    `${base.origin} does not answer (${code ?? message}).`,
+    'Is `firebreak serve` running? Set --url or FIREBREAK_URL to where it is.',
+  );
 }
 
 function checkedUrl(text: string): URL {
@@ -177,19 +263,27 @@ function checkedUrl(text: string): URL {
   return url;
 }
 
-async function readToken(options: ApiOptions, env: CliEnv): Promise<string> {
+async function readToken(
+  options: ApiOptions,
+  env: CliEnv,
+  base: URL,
+): Promise<{ token: string; from: string }> {
+  if (options.token !== undefined) return { token: options.token, from: 'firebreak login' };
   if (options.tokenFile === undefined) {
-    if (env.token !== undefined) return env.token;
+    if (env.token !== undefined) return { token: env.token, from: 'FIREBREAK_TOKEN' };
+    const { currentToken } = await import('./login/current-token.ts');
+    const saved = await currentToken(env.configDir, base);
+    if (saved !== undefined) return { token: saved, from: 'firebreak login' };
     throw new CliError(
       EXIT.refused,
       'no_token',
-      'An API token of a person is needed.',
-      'Set FIREBREAK_TOKEN, or give --token-file PATH. The access section of firebreak.yaml names the tokens.',
+      'Nobody is signed in here.',
+      'Sign in with firebreak login, or set FIREBREAK_TOKEN, or give --token-file PATH: an API token of the access file.',
     );
   }
   try {
     const token = (await readFile(options.tokenFile, 'utf8')).trim();
-    if (/^\S+$/.test(token)) return token;
+    if (/^\S+$/.test(token)) return { token, from: '--token-file' };
   } catch (error) {
     const { code } = error as { code?: string };
     throw new CliError(EXIT.usage, 'usage', `The token file cannot be read (${code ?? 'unknown error'}).`);

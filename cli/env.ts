@@ -13,6 +13,8 @@ export interface CliEnv {
   config: string | undefined;
   /** What can be made again: `$XDG_CACHE_HOME/firebreak`, else `~/.cache/firebreak`. */
   cacheDir: string;
+  /** Where the sign-in is kept: `$XDG_CONFIG_HOME/firebreak`, else `~/.config/firebreak`. */
+  configDir: string;
   /** Whether block characters may be printed: a UTF-8 locale (POSIX: LC_ALL, LC_CTYPE, LANG), and nobody asked for plain output. */
   unicode: boolean;
   /** Whether output on this stream may be coloured: NO_COLOR and FORCE_COLOR (https://no-color.org), else terminals only. */
@@ -26,6 +28,7 @@ export function readEnv(env: NodeJS.ProcessEnv = process.env): CliEnv {
     token: nonEmpty(env.FIREBREAK_TOKEN),
     config: nonEmpty(env.FIREBREAK_CONFIG),
     cacheDir: join(nonEmpty(env.XDG_CACHE_HOME) ?? join(homedir(), '.cache'), 'firebreak'),
+    configDir: join(nonEmpty(env.XDG_CONFIG_HOME) ?? join(homedir(), '.config'), 'firebreak'),
     unicode:
       /utf-?8/i.test(nonEmpty(env.LC_ALL) ?? nonEmpty(env.LC_CTYPE) ?? nonEmpty(env.LANG) ?? '') &&
       nonEmpty(env.NO_COLOR) === undefined &&

@@ -27,6 +27,20 @@ export interface FollowOptions {
  * @throws CliError.
  */
 export async function follow(client: ApiClient, id: string, options: FollowOptions): Promise<Rest> {
+  const view = await followUntil(client, id, (shown) => restOf(shown) !== undefined, options);
+  return { view, how: restOf(view) ?? 'done' };
+}
+
+/**
+ * Follows an incident until it is as wanted. A server that does not answer for a minute ends it.
+ * @throws CliError.
+ */
+export async function followUntil(
+  client: ApiClient,
+  id: string,
+  wanted: (view: IncidentView) => boolean,
+  options: FollowOptions,
+): Promise<IncidentView> {
   let toldSeq = 0;
   const toldPlans = new Set<string>();
   let silentSinceMs: number | undefined;
@@ -51,8 +65,7 @@ export async function follow(client: ApiClient, id: string, options: FollowOptio
     const unseen = view.pendingApprovals.filter(({ planHash }) => !toldPlans.has(planHash));
     for (const { planHash } of unseen) toldPlans.add(planHash);
     if (unseen.length > 0) options.onWaiting(view);
-    const how = restOf(view);
-    if (how !== undefined) return { view, how };
+    if (wanted(view)) return view;
     await delay(options.pollMs ?? POLL_MS);
   }
 }

@@ -284,6 +284,13 @@ describe('the other commands', () => {
     [['severity', '3f9a', 'sev2', '--reason', 'r'], 'setSeverity', { severity: 'SEV2', reason: 'r' }],
     [['commander', '3f9a', 'ben'], 'assignCommander', { commander: 'ben' }],
     [['reject', '3f9a', '--yes', '--reason', 'r'], 'reject', {}],
+    [['escalate', '3f9a'], 'escalate', {}],
+    [['escalate', '3f9a', '--reason', 'r'], 'escalate', { reason: 'r' }],
+    [
+      ['update', '3f9a', 'all is well', '--next-in', '30m'],
+      'inform',
+      { text: 'all is well', remindAfterMs: 1_800_000 },
+    ],
   ])('%j', async (args, update, argument) => {
     const { code, out } = await incident(...args);
     expect({ code, out }).toEqual({ code: 0, out: `${update} recorded\n` });

@@ -1,11 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addDrillCommand } from './commands/drill.ts';
 import { addEmergencyCommands } from './commands/emergency.ts';
 import { addFreezeCommands } from './commands/freeze.ts';
 import { addIncidentCommands } from './commands/incident.ts';
+import { addLoginCommands } from './commands/login.ts';
 import { addReportCommands } from './commands/report.ts';
 import { addRollbackCommands } from './commands/rollback.ts';
 import { addRunbookCommands } from './commands/runbook.ts';
+import { addSampleCommands } from './commands/sample.ts';
 import { addServerCommands } from './commands/server.ts';
 import { CliError, EXIT, EXIT_HELP } from './exit-codes.ts';
 import { createOutput, type Io, plainLines } from './output.ts';
@@ -39,10 +42,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   addServerCommands(program, io);
   addRunbookCommands(program, { io, output });
   addIncidentCommands(program, { io, output });
+  addSampleCommands(program, { io, output });
   addRollbackCommands(program, { io, output });
   addFreezeCommands(program, { io, output });
   addEmergencyCommands(program, { io, output });
+  addDrillCommand(program, { io, output });
   addReportCommands(program, { io, output });
+  addLoginCommands(program, { io, output });
 
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -42,6 +42,7 @@ export interface AlertRecord {
   fingerprint: string;
   status: 'firing' | 'resolved';
   alertname: string;
+  /** In views and records only those that the runbook has to do with (shown-labels.ts). */
   labels: Record<string, string>;
   summary: string;
   startsAt: string;

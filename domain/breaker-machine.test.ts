@@ -48,6 +48,8 @@ function eventsFor({ running, projected }: World): BreakerEvent[] {
       { kind: 'half-open', incidentId, share: 0.1, forMs: STEP_MS, running },
       { kind: 'restore', incidentId, share: 0.5, running },
       { kind: 'restore', incidentId, share: 1, running },
+      { kind: 'clear', incidentId, reason: 'x', running },
+      { kind: 'clear', incidentId, reason: 'x', ofTrip: true, running },
       { kind: 'hold', incidentId },
       { kind: 'release', incidentId },
     );
@@ -123,6 +125,7 @@ function keyOf({ control, projected, running }: World): string {
     override?.force,
     due(override?.untilMs),
     ...['a', 'b'].map((id) => holders[id] && (holders[id].wantsRestore ? 'wishes' : 'holds')),
+    control.leftContained,
     projected.state,
     projected.share,
     running.verdict,
@@ -137,24 +140,24 @@ function isProof({ control, running }: World): boolean {
 }
 
 /** Every world that can be reached, with every transition out of it. */
-function explore(visit: (before: World, transition: Transition) => void): number {
+function explore(visit: (before: World, transition: Transition) => void): World[] {
   const first: World = {
     control: newBreakerControl(NOW_MS),
     projected: newBreakerControl(NOW_MS).breaker,
     running: { templateHash: 't1' },
   };
-  const known = new Set([keyOf(first)]);
+  const known = new Map([[keyOf(first), first]]);
   const queue = [first];
   for (let world = queue.pop(); world; world = queue.pop()) {
     for (const transition of transitions(world)) {
       visit(world, transition);
       const key = keyOf(transition.after);
       if (known.has(key)) continue;
-      known.add(key);
+      known.set(key, transition.after);
       queue.push(transition.after);
     }
   }
-  return known.size;
+  return [...known.values()];
 }
 
 /** Whether a transition may give the target more traffic. */
@@ -167,6 +170,13 @@ function maySendBack({ event }: Transition, world: World): boolean {
       return running.verdict !== 'known-bad' && !(held && control.override?.force !== 'closed');
     case 'restore':
       return isProof(world) && !(held && control.override?.force !== 'closed');
+    case 'clear': {
+      // By a person, of an alarm that alone had it sent away: nobody else holds it, or held it without proving anything.
+      const alone = Object.keys(control.holders).every((id) => id === event.incidentId);
+      const tripped = control.trippedAtMs !== undefined && event.ofTrip !== true;
+      const open = alone && event.incidentId in control.holders && !control.leftContained && !tripped;
+      return open && running.verdict !== 'known-bad' && !(held && control.override?.force !== 'closed');
+    }
     case 'recovery-due':
       // Let in to be verified, not given back: by an older proof, but never without one.
       return running.verdict === 'verified-good' && !(held && control.override?.force !== 'closed');
@@ -227,23 +237,34 @@ describe('the circuit breaker, from every state that can be reached', () => {
   });
 
   it('was looked at in many states, after every kind of cause', () => {
-    expect(worlds).toBeGreaterThan(2_000);
-    const kinds = ['divert', 'half-open', 'restore', 'override', 'trip', 'block', 'tick', 'release', 'hold'];
+    expect(worlds.length).toBeGreaterThan(2_000);
+    const kinds = [
+      'divert',
+      'half-open',
+      'restore',
+      'clear',
+      'override',
+      'trip',
+      'block',
+      'tick',
+      'release',
+      'hold',
+    ];
     for (const cause of [...kinds, 'recovery-due', 'crash', 'shipped', 'judged', 'time', 'reprojected'])
       expect(causes).toContain(cause);
   });
 
   it('can be closed from everywhere, once the revision that runs is proved and nobody overrides', () => {
     const stuck: string[] = [];
-    explore((_before, { after }) => {
+    for (const world of worlds) {
       const running: RunningRevision = { templateHash: 't9', verdict: 'verified-good', judgedAtMs: NOW_MS };
-      let { override: _ended, ...control }: BreakerControl = after.control;
+      let { override: _ended, ...control }: BreakerControl = world.control;
       for (const incidentId of ['a', 'b', 'a', 'b']) {
         const decision = decideBreaker(control, { kind: 'restore', incidentId, share: 1, running }, NOW_MS);
         if (decision.ok) control = decision.control;
       }
-      if (control.breaker.state !== 'closed') stuck.push(keyOf(after));
-    });
+      if (control.breaker.state !== 'closed') stuck.push(keyOf(world));
+    }
     expect(stuck.slice(0, 3)).toEqual([]);
   });
 });
@@ -276,6 +297,31 @@ describe('decideBreaker', () => {
     expect(
       after(divert('a'), divert('b'), restore('a'), { kind: 'release', incidentId: 'b' }, restore('a'))
         .breaker.state,
+    ).toBe('closed');
+  });
+
+  it('closes on a word about its only alarm, and not while another holds it or has let go without a proof', () => {
+    const clear = (incidentId: string): BreakerEvent => ({
+      kind: 'clear',
+      incidentId,
+      reason: 'x',
+      running: { templateHash: 't1' },
+    });
+    expect(after(divert('a'), clear('a')).breaker).toMatchObject({ state: 'closed', share: 1 });
+    expect(decideBreaker(after(divert('a'), divert('b')), clear('a'), NOW_MS)).toMatchObject({
+      ok: true,
+      changed: false,
+      heldBy: ['b'],
+      control: { breaker: { state: 'open' } },
+    });
+    // Each of them says so.
+    expect(after(divert('a'), divert('b'), clear('a'), clear('b')).breaker.state).toBe('closed');
+    const leftBehind = after(divert('a'), { kind: 'release', incidentId: 'a' }, divert('b'));
+    expect(decideBreaker(leftBehind, clear('b'), NOW_MS)).toMatchObject({ ok: false, type: 'Refused' });
+    // Proved after all, nothing is left behind of it.
+    expect(
+      after(divert('a'), { kind: 'release', incidentId: 'a' }, restore('b'), divert('c'), clear('c')).breaker
+        .state,
     ).toBe('closed');
   });
 

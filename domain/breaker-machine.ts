@@ -48,6 +48,11 @@ export interface BreakerControl {
   containedAtMs?: number;
   /** When it tripped by itself; nobody holds it then. */
   trippedAtMs?: number;
+  /**
+   * Contained for something that no incident's word about its own alarm ends: proved harm, a person, an incident that let go
+   * without a proof, or nobody knows what. A trip is told by `trippedAtMs`.
+   */
+  leftContained?: true;
 }
 
 export type BreakerEvent =
@@ -63,6 +68,16 @@ export type BreakerEvent =
   | { kind: 'half-open'; incidentId: string; share: number; forMs: number; running: RunningRevision }
   /** A proved revision gets more, or with 1 all, of its traffic back. */
   | { kind: 'restore'; incidentId: string; share: number; running: RunningRevision }
+  /** A person says that there was no harm: the incident gives all traffic back and lets go. */
+  | {
+      kind: 'clear';
+      incidentId: string;
+      /** Why, as gateways and people read it. */
+      reason: string;
+      /** It answers the trip of this breaker: its word is about that as well. */
+      ofTrip?: boolean;
+      running: RunningRevision;
+    }
   | {
       kind: 'override';
       force: 'open' | 'closed' | 'hold' | 'none';
@@ -105,7 +120,13 @@ export function decideBreaker(control: BreakerControl, event: BreakerEvent, nowM
       const held = hold(control, event.incidentId, event.replyTo, nowMs);
       const refused = againstOverride(held, 'open', nowMs);
       if (refused) return refused;
-      return opened(contained(held, nowMs), event.fallback, event.reason, nowMs);
+      // It was open before, and whoever had it opened is gone: this incident cannot speak for that.
+      const unexplained =
+        control.breaker.state !== 'closed' &&
+        control.trippedAtMs === undefined &&
+        Object.keys(control.holders).length === 0;
+      const diverted = unexplained ? { ...held, leftContained: true as const } : held;
+      return opened(contained(diverted, nowMs), event.fallback, event.reason, nowMs);
     }
     case 'contain': {
       const { breaker, lastFallback } = control;
@@ -114,7 +135,7 @@ export function decideBreaker(control: BreakerControl, event: BreakerEvent, nowM
       const fallback = breaker.state === 'closed' ? lastFallback : breaker.fallback;
       // What was not proved is not tried again by a timer.
       const { trippedAtMs: _t, ...rest } = contained(control, nowMs);
-      return opened(rest, fallback, event.reason, nowMs);
+      return opened({ ...rest, leftContained: true }, fallback, event.reason, nowMs);
     }
     case 'trip': {
       const refused = againstOverride(control, 'open', nowMs);
@@ -129,12 +150,14 @@ export function decideBreaker(control: BreakerControl, event: BreakerEvent, nowM
       return halfOpen(hold(control, event.incidentId, undefined, nowMs), event, nowMs);
     case 'restore':
       return restored(control, event, nowMs);
+    case 'clear':
+      return cleared(control, event, nowMs);
     case 'override':
       return overridden(control, event, nowMs);
     case 'hold':
       return unchanged(hold(control, event.incidentId, event.replyTo, nowMs));
     case 'release':
-      return unchanged(without(control, event.incidentId));
+      return unchanged(letGo(control, event.incidentId));
     case 'recovery-due':
       return recoveryDue(control, event, nowMs);
     case 'tick':
@@ -170,6 +193,14 @@ function hold(
 function without(control: BreakerControl, incidentId: string): BreakerControl {
   const { [incidentId]: _gone, ...holders } = control.holders;
   return { ...control, holders };
+}
+
+/** Lets go without a proof: what it contained stays contained, whatever others say of their own alarms. */
+function letGo(control: BreakerControl, incidentId: string): BreakerControl {
+  const holder = control.holders[incidentId];
+  const freed = without(control, incidentId);
+  const unproved = holder !== undefined && !holder.wantsRestore && control.breaker.state !== 'closed';
+  return unproved ? { ...freed, leftContained: true } : freed;
 }
 
 /** Contained anew: whoever wanted the traffic back has to prove it anew as well. */
@@ -324,15 +355,8 @@ function restored(
     return refuse('Refused', why);
   }
   const wanted = clampShare(share);
-  if (wanted >= 1) {
-    const { trippedAtMs: _t, containedAtMs: _c, ...rest } = closedToShares(without(wishing, incidentId));
-    const reason = `recovery proved by incident ${incidentId}`;
-    return {
-      ok: true,
-      changed: true,
-      control: { ...rest, breaker: { state: 'closed', sinceMs: nowMs, reason, share: 1 } },
-    };
-  }
+  if (wanted >= 1)
+    return closed(without(wishing, incidentId), `recovery proved by incident ${incidentId}`, nowMs);
   const { shareUntilMs: _u, ...proved } = wishing;
   // Two incidents may restore side by side: the one that is behind takes nothing away.
   const admitted = running.templateHash;
@@ -340,6 +364,36 @@ function restored(
     return unchanged({ ...proved, admitted });
   const reason = `restoring after incident ${incidentId}`;
   return letIn(proved, running, { share: wanted, reason }, nowMs);
+}
+
+/** The alarm was wrong, so nothing has to be proved; what others contain, or a revision known to be bad, stays contained. */
+function cleared(
+  control: BreakerControl,
+  { incidentId, reason, ofTrip = false, running }: Extract<BreakerEvent, { kind: 'clear' }>,
+  nowMs: number,
+): BreakerDecision {
+  if (control.breaker.state === 'closed') return unchanged(without(control, incidentId));
+  const refused = againstOverride(control, 'closed', nowMs) ?? refuseBad(running);
+  if (refused) return refused;
+  const freed = without(control, incidentId);
+  const heldBy = Object.keys(freed.holders);
+  if (heldBy.length > 0) return { ok: true, control: freed, changed: false, heldBy };
+  const notItsOwn = control.leftContained || (control.trippedAtMs !== undefined && !ofTrip);
+  if (control.holders[incidentId] === undefined || notItsOwn) {
+    const why =
+      'traffic was not sent away for this incident alone: prove the revision that runs, or force the breaker closed';
+    return refuse('Refused', why);
+  }
+  return closed(freed, reason, nowMs);
+}
+
+function closed(control: BreakerControl, reason: string, nowMs: number): BreakerDecision {
+  const { trippedAtMs: _t, containedAtMs: _c, leftContained: _l, ...rest } = closedToShares(control);
+  return {
+    ok: true,
+    changed: true,
+    control: { ...rest, breaker: { state: 'closed', sinceMs: nowMs, reason, share: 1 } },
+  };
 }
 
 /** Verified, and not before harm had the traffic sent away. */
@@ -364,7 +418,8 @@ function overridden(
   }
   const fallback = control.breaker.state === 'closed' ? control.lastFallback : control.breaker.fallback;
   const breaker: Breaker = { state: 'open', sinceMs: nowMs, reason: why, fallback, share: 0 };
-  return { ok: true, changed: true, control: { ...closedToShares(rest), override, breaker } };
+  const open: BreakerControl = { ...closedToShares(rest), override, breaker, leftContained: true };
+  return { ok: true, changed: true, control: open };
 }
 
 function recoveryDue(
@@ -433,6 +488,7 @@ function adopted(control: BreakerControl, seen: Breaker | undefined, nowMs: numb
   const found: BreakerControl = {
     ...closedToShares(withoutRestoreWishes(control)),
     lastFallback: seen.fallback,
+    leftContained: true,
     breaker: {
       state: 'open',
       sinceMs: seen.state === 'open' ? seen.sinceMs : nowMs,

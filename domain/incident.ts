@@ -1,7 +1,9 @@
 import type { AlertRecord } from './alert.ts';
 import type { BreakerState } from './breaker.ts';
+import type { Drill } from './drill.ts';
 import type { HarmHistory } from './harm-history/types.ts';
 import type { RolloutResult } from './rollback-plan.ts';
+import type { SamplesReviewed } from './samples/precision.ts';
 import type { Severity } from './severity.ts';
 import type { Mode, Target } from './target.ts';
 
@@ -37,7 +39,8 @@ export type Outcome =
   | 'insufficient-evidence'
   | 'rejected'
   | 'false-positive'
-  | 'handed-over';
+  | 'handed-over'
+  | 'drill';
 
 export type TimelineKind =
   | 'alert'
@@ -96,6 +99,16 @@ export interface StepState {
   outputs?: Record<string, unknown>;
 }
 
+/** Outputs of one revision while it ran. */
+export interface Served {
+  classified: number;
+  harmful: number;
+  seconds: number;
+}
+
+/** Why a step that had not ended when the incident did was skipped. */
+export const SKIPPED_AT_END = 'the incident was resolved';
+
 /** An approval that waits for people. */
 export interface PendingApproval {
   step: string;
@@ -107,6 +120,9 @@ export interface PendingApproval {
   toRevision?: number;
   fromImage?: string;
   toImage?: string;
+  /** What Prometheus counted while the revisions served, where that was asked. */
+  fromServed?: Served;
+  toServed?: Served;
   changes: string[];
   groups: string[];
   count: number;
@@ -164,7 +180,28 @@ export interface SampleSummary {
     categories: string[];
     requestId: string;
     link?: string;
+    /** Short, for people to type: `s-` and 10 hex digits. */
+    ref?: string;
+    /** Near-duplicates that this one stands for. */
+    similar?: number;
+    /** Its text is kept, redacted and encrypted, beside the records. */
+    kept?: boolean;
   }[];
+  /** Rows of the source that were not as configured, and were left out. */
+  malformed?: number;
+  /** What is kept of texts is destroyed then (epoch ms). */
+  keptUntilMs?: number;
+  /** Why texts that should have been kept were not. */
+  textsProblem?: string;
+  /** What reviewers said so far. */
+  reviewed?: SamplesReviewed;
+}
+
+export interface StakeholderUpdate {
+  atMs: number;
+  by: string;
+  /** A person's words: shown as plain text. */
+  text: string;
 }
 
 /** What `describe`, the API, chat and the records all show. Plain JSON. */
@@ -172,6 +209,12 @@ export interface IncidentView {
   incidentId: string;
   workflowId: string;
   predecessorId?: string;
+  /** What its pages go by at the vendors: keys of later rounds and levels begin with it. */
+  dedupKey?: string;
+  /** It is practised only. */
+  drill?: Drill;
+  /** Whether its message is in chat; absent: chat is not configured, or not known yet. */
+  chatShown?: boolean;
   /** Person who declared it by hand; absent: alerts opened it. Does not approve alone. */
   declaredBy?: string;
   title: string;
@@ -191,7 +234,10 @@ export interface IncidentView {
   pendingApprovals: PendingApproval[];
   breaker?: { state: BreakerState; share: number; reason: string; fallback?: string };
   pages: { role: string; channel: string; acceptedAtMs: number }[];
+  /** Pages that no channel has taken so far, and since when. */
+  undelivered?: { role: string; sinceMs: number }[];
   commander?: string;
+  commanderSinceMs?: number;
   acknowledgedBy?: string;
   ticketUrl?: string;
   samples?: SampleSummary;
@@ -207,6 +253,10 @@ export interface IncidentView {
   /** Harm over time around the incident, as it was last read. */
   harmHistory?: HarmHistory;
   actionItems: ActionItem[];
+  /** What stakeholders were told, oldest first; the latest are kept. */
+  updates?: StakeholderUpdate[];
+  /** When the next update is due, by the word of whoever gave the last. */
+  updateDueAtMs?: number;
   /** Approvals that somebody gave alone. */
   breakGlass?: { person: string; step: string; atMs: number; reason: string }[];
   /** Why a human is needed; empty when nobody is. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ActionItem, ActionLane, IncidentView } from './incident.ts';
-import { withTasks } from './postmortem/action-items.ts';
+import { withTasks } from './postmortem/tasks.ts';
 import { deriveActionItems, renderPostmortem } from './postmortem.ts';
 
 const T0 = Date.UTC(2026, 2, 1, 12);

@@ -86,6 +86,7 @@ function summary(view: IncidentView, { draft, atMs }: { draft: boolean; atMs: nu
       },
     ],
   ];
+  if (view.drill) rows.push(['Drill', 'nothing was wrong: this was practised']);
   if (view.declaredBy !== undefined) rows.push(['Declared by hand', view.declaredBy]);
   if (view.predecessorId !== undefined) rows.push(['Incident before', view.predecessorId]);
   if (view.ticketUrl !== undefined) rows.push(['Ticket', view.ticketUrl]);
@@ -223,7 +224,7 @@ function samplesText({ samples }: IncidentView): string {
     .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
     .map(([category, count]) => [category, String(count)]);
   return [
-    `Sampled outputs: ${samples.count} from ${text(samples.from)}. Ids, hashes and lengths are in the records; their text is not.`,
+    `Sampled outputs: ${samples.count} from ${text(samples.from)}. Ids, hashes and lengths are in the records; their text is not part of this document.`,
     table(['Category', 'Samples'], categories),
   ].join('\n\n');
 }

@@ -53,6 +53,8 @@ export type TargetAction =
   | { kind: 'half-open'; share: number; forMs: number }
   /** Give a share back, 1: close the breaker. Refused unless the running revision is verified good and capacity is ready. */
   | { kind: 'restore'; share: number }
+  /** A person says that the incident's alarm was wrong: its traffic goes back, all of it, and it lets go. */
+  | { kind: 'clear'; reason: string; ofTrip: boolean }
   /** People wrote the breaker with a kubeconfig alone: take over what contains. */
   | { kind: 'adopt' }
   /** Trip by itself from now on, without an incident. */
@@ -63,6 +65,8 @@ export type TargetAction =
       approval: PlanApproval;
       gitops: GitOpsPolicy;
       served: ServedCriteria;
+      /** Nothing follows from it: the incident does not hold the target. */
+      rehearsal?: boolean;
     }
   | {
       kind: 'rollback';

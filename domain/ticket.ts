@@ -1,4 +1,3 @@
-import { plotReference } from './harm-history/plot-reference.ts';
 import { sparkline } from './harm-history/sparkline.ts';
 import { verdictInWords } from './harm-history/verdict-words.ts';
 import type { IncidentView, SampleSummary, VerificationSummary } from './incident.ts';
@@ -63,7 +62,7 @@ export function renderSamples(samples: SampleSummary): string {
         `| ${escapeMarkdown(item.id)} | ${escapeMarkdown(item.requestId)} | ${item.categories.map(escapeMarkdown).join(', ')} | ${item.length} | ${item.sha256.slice(0, 12)} |`,
     );
   return [
-    `Sampled ${samples.count} recent harmful outputs from source ${escapeMarkdown(samples.from)}. Their text was not kept.`,
+    `Sampled ${samples.count} recent harmful outputs from source ${escapeMarkdown(samples.from)}. Their text is not part of this ticket.`,
     '',
     ...categories,
     '',
@@ -76,21 +75,42 @@ export function renderSamples(samples: SampleSummary): string {
   ].join('\n');
 }
 
+/** Comment about a verdict: its numbers, what is missing, and the harm rate as a line; the plot goes below it. */
+export function renderVerification(view: IncidentView): string {
+  return [...(view.verification ? verdictTable(view.verification) : []), ...harmOverTime(view)].join('\n');
+}
+
+/** Where an action item was filed. */
+export interface FiledItem {
+  key: string;
+  url: string;
+}
+
 /**
  * Closing comment of a ticket.
- * @param publicUrl how people reach this server; absent: the comment says how to get the plot without a link.
+ * @param filed action items that have a ticket of their own, by their ids.
  */
-export function renderOutcome(view: IncidentView, publicUrl?: string): string {
+export function renderOutcome(view: IncidentView, filed: Readonly<Record<string, FiledItem>> = {}): string {
+  const { verification } = view;
   return [
     `Incident ${view.incidentId} is ${view.state}; outcome: ${view.outcome ?? 'not decided'}.`,
-    ...(view.verification ? ['', ...verdictTable(view.verification)] : []),
-    ...harmOverTime(view, publicUrl),
-    '',
-    ...view.actionItems.map(
-      (item) =>
-        `- ${item.lane}: ${escapeMarkdown(item.title)} (owner ${escapeMarkdown(item.owner)}, due ${item.due})`,
-    ),
+    ...(verification ? ['', `Verification: ${escapeMarkdown(verdictInWords(verification).headline)}.`] : []),
+    ...(view.actionItems.length === 0 ? [] : ['', 'Action items:', '']),
+    ...view.actionItems.map((item) => {
+      const end = item.expires ?? item.retires;
+      const until = end === undefined ? '' : `, ${item.expires ? 'expires' : 'retires'} ${end}`;
+      return `- ${filedAt(filed[item.id])}${item.lane}: ${escapeMarkdown(item.title)} (owner ${escapeMarkdown(item.owner)}, due ${item.due}${until})`;
+    }),
   ].join('\n');
+}
+
+/** Keys and addresses are the ticket system's; an address that could end the link is left out. */
+function filedAt(filed: FiledItem | undefined): string {
+  if (filed === undefined) return '';
+  const { key, url } = filed;
+  return /^https?:\/\/[^\s()<>]+$/.test(url)
+    ? `[${escapeMarkdown(key)}](${url}) `
+    : `${escapeMarkdown(key)} `;
 }
 
 /** The verdict as a table of numbers, and what is missing where it proves nothing. */
@@ -117,14 +137,9 @@ function verdictTable(verification: VerificationSummary): string[] {
   ];
 }
 
-/** A line of blocks with its words, and where the plot is: ticket systems cannot show a picture that needs a token. */
-function harmOverTime({ harmHistory, incidentId }: IncidentView, publicUrl: string | undefined): string[] {
+/** A line of blocks with its words. */
+function harmOverTime({ harmHistory }: IncidentView): string[] {
   const shown = harmHistory && sparkline(harmHistory, { unicode: true });
   if (shown === undefined) return [];
-  return [
-    '',
-    `Harm rate: \`${shown.line}\``,
-    '',
-    `${escapeMarkdown(shown.words)}. ${plotReference(incidentId, publicUrl)}`,
-  ];
+  return ['', `Harm rate: \`${shown.line}\``, '', `${escapeMarkdown(shown.words)}.`];
 }

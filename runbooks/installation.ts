@@ -5,6 +5,8 @@
 export interface Installation {
   /** Roles that can be paged. */
   roles?: readonly string[];
+  /** Escalation policies of pages. */
+  policies?: readonly string[];
   /** Ids of the active people of each group of approvers. */
   groups?: Readonly<Record<string, readonly string[]>>;
   /** Namespaces of each cluster. */

@@ -19,29 +19,47 @@ export interface RunbookWatch extends RunbookSource {
  */
 export async function watchRunbooks(options: WatchOptions): Promise<RunbookWatch> {
   const live = await LiveRunbooks.open(options);
+  const looking = keepLooking(() => live.look(), options.everyMs);
+  return {
+    current: () => live.current(),
+    status: () => live.status(),
+    reload: looking.now,
+    stop: looking.stop,
+  };
+}
+
+/**
+ * Looks again and again, one look at a time.
+ * @param look returns after how many milliseconds to look again because something is changing; undefined: nothing is. Must
+ * not throw.
+ * @param everyMs between two looks; absent: only when asked by `now`.
+ * @returns `now` looks at once and resolves when nothing is changing any more; `stop` resolves when the last look has ended.
+ */
+export function keepLooking(
+  look: () => Promise<number | undefined>,
+  everyMs: number | undefined,
+): { now(): Promise<void>; stop(): Promise<void> } {
   let stopped = false;
   let interrupt = new AbortController();
   let asked: (() => void)[] = [];
 
   const watching = (async () => {
-    await pause(options.everyMs, interrupt.signal);
+    await pause(everyMs, interrupt.signal);
     while (!stopped) {
       // A request from here on is not answered by the look that has begun.
       interrupt = new AbortController();
       const answered = asked;
       asked = [];
-      const againInMs = await live.look();
+      const againInMs = await look();
       if (againInMs === undefined) for (const answer of answered) answer();
       else asked.push(...answered);
-      await pause(againInMs === undefined ? options.everyMs : Math.ceil(againInMs), interrupt.signal);
+      await pause(againInMs === undefined ? everyMs : Math.ceil(againInMs), interrupt.signal);
     }
     for (const answer of asked) answer();
   })();
 
   return {
-    current: () => live.current(),
-    status: () => live.status(),
-    reload() {
+    now() {
       if (stopped) return Promise.resolve();
       return new Promise((resolve) => {
         asked.push(resolve);

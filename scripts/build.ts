@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 /** Read at run time, by paths relative to the code. */
-const BESIDE_THE_CODE = ['runbooks/library', 'deploy', 'demo/kube'];
+const BESIDE_THE_CODE = ['runbooks/library', 'deploy', 'demo/kube', 'demo/loki'];
 
 rmSync(path.join(root, 'dist'), { recursive: true, force: true });
 const compiled = spawnSync(path.join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], {

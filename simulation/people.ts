@@ -39,6 +39,10 @@ export function deedOf(event: PersonEvent, view: IncidentView, world: World, now
       return send(messages.overrideBreakerUpdate, { force: event.force, reason, forMs: event.for });
     case 'note':
       return send(messages.addNoteUpdate, { text: reason });
+    case 'escalate':
+      return send(messages.escalateUpdate, { reason: event.reason });
+    case 'update':
+      return send(messages.informUpdate, { text: reason, remindAfterMs: event.for });
     case 'false-positive':
       return send(messages.markFalsePositiveUpdate, { reason });
     case 'resolve':

@@ -24,6 +24,10 @@ const EDGE_ERRORS = {
   // --- what stands behind
   overloaded: { status: 503, hint: 'Send it again after the time in Retry-After.' },
   cluster_unavailable: { status: 503, hint: 'See whether the worker of that cluster runs, then try again.' },
+  identity_unavailable: {
+    status: 503,
+    hint: 'Try again in a moment, or use an API token of the access file: those need nobody else.',
+  },
   temporal_unavailable: { status: 503, hint: 'Try again in a moment; /readyz says what is missing.' },
   records_unavailable: { status: 503, hint: 'Nothing was sent. Send it again; see /readyz.' },
   outcome_unknown: {

@@ -11,7 +11,7 @@ const HASH_HEX_DIGITS = 12;
 export interface EdgeMetrics {
   /** By `result`: accepted, or the code of webhooks/errors.ts that was answered. */
   deliveries: Counter<'result'>;
-  /** By `disposition`: firing, resolved, unmatched, ignored (resolved only, nothing running), truncated. */
+  /** By `disposition`: firing, resolved, unmatched, ignored (resolved only, nothing running), truncated, watchdog. */
   alerts: Counter<'disposition'>;
   deliverySeconds: Histogram;
   /** Answers of every route by route pattern and status class (2xx, 4xx, 5xx). */

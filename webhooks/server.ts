@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Registry } from 'prom-client';
+import type { Vault } from '../activities/evidence/vault.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
 import type { RunbookSource } from '../runbooks/live.ts';
 import type { Access } from './access/access.ts';
+import { type LoginInfo, loginRoutes } from './access/login-routes.ts';
 import { type AlertmanagerCredentials, createAuthenticate } from './alertmanager/authenticate.ts';
 import type { IntakeCapacity } from './alertmanager/capacity.ts';
 import { type AllowedTargets, createRouteAlert } from './alertmanager/route-alert.ts';
@@ -11,12 +13,16 @@ import { alertmanagerRoutes } from './alertmanager/routes.ts';
 import { apiRoutes } from './api/routes.ts';
 import type { DecisionSigner } from './decisions/sign.ts';
 import { EdgeError, edgeErrorOf } from './errors.ts';
+import type { PagesGateway } from './gateway/pages-gateway.ts';
 import type { TargetGateway } from './gateway/target-gateway.ts';
 import type { IncidentGateway } from './gateway/types.ts';
 import { healthRoutes, type ReadinessCheck } from './health.ts';
 import { createAttemptRecorder } from './incidents/attempts.ts';
 import { createIncidentReader } from './incidents/reader.ts';
 import { createEdgeMetrics, measureRunbooks } from './metrics.ts';
+import { pagerDutyRoutes } from './pagerduty/routes.ts';
+import type { PagerDutyUsers } from './pagerduty/users.ts';
+import { measurePages, type PageAttempts } from './paging-metrics.ts';
 import { runbooksCheck } from './runbooks-check.ts';
 import { addSecurityHeaders } from './security-headers.ts';
 import { createSlackEdge, type SlackEdgeConfig } from './slack/edge.ts';
@@ -39,6 +45,8 @@ export interface WebhooksDeps {
   gateway: IncidentGateway;
   targets: TargetGateway;
   access: Access;
+  /** Where people sign in with a browser; absent: nowhere. */
+  login?: LoginInfo | undefined;
   signer: DecisionSigner;
   records: Pick<
     RecordsStore,
@@ -51,11 +59,22 @@ export interface WebhooksDeps {
     | 'incidentsSince'
     | 'recordAttempt'
     | 'ping'
-  >;
+  > &
+    Partial<Pick<RecordsStore, 'evidence'>>;
+  /** Opens kept texts of samples; absent: they cannot be revealed here. */
+  vault?: Vault;
   logger: FastifyBaseLogger;
   registry: Registry;
   /** Absent: no Slack routes. */
   slack?: SlackEdgeConfig | undefined;
+  /** Absent: no watchdog, and its metrics are not there. */
+  pages?: PagesGateway | undefined;
+  /** Name of the alert that always fires. */
+  watchdogAlertname?: string | undefined;
+  /** Attempts of pages in workers of the same process. */
+  pageAttempts?: PageAttempts | undefined;
+  /** Absent: no route for PagerDuty's webhooks. */
+  pagerDuty?: { webhookSecrets: readonly string[]; users?: PagerDutyUsers | undefined } | undefined;
   /** Further checks of /readyz, for instance of workers in the same process. */
   checks?: readonly ReadinessCheck[];
   capacity?: IntakeCapacity;
@@ -126,7 +145,8 @@ export function createWebhooks(deps: WebhooksDeps): FastifyInstance {
   const act = { gateway, reader, access, recordAttempt, sendDeadlineMs };
   const decide = { gateway, reader, access, signer, records, recordAttempt, now, sendDeadlineMs };
 
-  app.register(healthRoutes, { registry, checks: [...coreChecks(deps), ...(deps.checks ?? [])] });
+  const checks = [...coreChecks(deps), ...(deps.checks ?? [])];
+  app.register(healthRoutes, { registry, checks });
   app.register(alertmanagerRoutes, {
     authenticate,
     gateway,
@@ -135,7 +155,22 @@ export function createWebhooks(deps: WebhooksDeps): FastifyInstance {
     logger: deps.logger,
     now,
     ...(deps.capacity ? { capacity: deps.capacity } : {}),
+    watchdog: watchdogOf(deps),
   });
+  measurePages(registry, { records, pages: deps.pages, attempts: deps.pageAttempts, now });
+  if (deps.pagerDuty !== undefined) {
+    app.register(pagerDutyRoutes, {
+      secrets: deps.pagerDuty.webhookSecrets,
+      users: deps.pagerDuty.users,
+      access,
+      gateway,
+      pages: deps.pages,
+      reader,
+      recordAttempt,
+      logger: deps.logger,
+      registry,
+    });
+  }
   const rollbacks = {
     targets: deps.targets,
     reader,
@@ -146,22 +181,47 @@ export function createWebhooks(deps: WebhooksDeps): FastifyInstance {
     now,
     sendDeadlineMs,
   };
-  app.register(apiRoutes, { prefix: '/api/v1', access, reader, records, act, decide, rollbacks, now });
+  const drills = { gateway, access, runbooks: deps.runbooks, clusters: deps.clusters, recordAttempt, now };
+  const { vault } = deps;
+  const { evidence } = records;
+  const samples = vault && evidence && { access, reader, records: { evidence }, vault, recordAttempt, now };
+  app.register(apiRoutes, {
+    prefix: '/api/v1',
+    access,
+    reader,
+    records,
+    act,
+    decide,
+    rollbacks,
+    drills,
+    now,
+    ...(samples && { samples }),
+  });
+  app.register(loginRoutes, { prefix: '/api/v1', login: deps.login });
   if (deps.slack !== undefined) {
     const slack = createSlackEdge({
       config: deps.slack,
       access,
       reader,
+      records,
       act,
       decide,
+      rollbacks,
       recordAttempt,
       logger: deps.logger,
       now,
     });
     app.register(slack.routes);
-    app.addHook('onClose', () => slack.drain());
+    checks.push(...slack.checks);
+    app.addHook('onReady', () => slack.start());
+    app.addHook('onClose', () => slack.stop());
   }
   return app as unknown as FastifyInstance;
+}
+
+function watchdogOf({ pages, watchdogAlertname }: WebhooksDeps) {
+  if (pages === undefined || watchdogAlertname === undefined) return undefined;
+  return { alertname: watchdogAlertname, seen: (atMs: number) => pages.watchdogSeen(atMs) };
 }
 
 function coreChecks({ gateway, records, runbooks }: WebhooksDeps): ReadinessCheck[] {

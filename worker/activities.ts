@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import type {
   ChatActivities,
   EndpointActivities,
+  EvidenceActivities,
   ExpressionActivities,
   GitOpsActivities,
   KubernetesActivities,
@@ -15,9 +16,11 @@ import type {
   SignalingActivities,
   TicketActivities,
   TrafficActivities,
+  WatchdogActivities,
 } from '../activities/contract.ts';
+import { createEvidenceActivities } from '../activities/evidence/activities.ts';
+import type { NamedKey } from '../activities/evidence/seal.ts';
 import { createExpressionActivities } from '../activities/expressions/index.ts';
-import { createGitHubTickets } from '../activities/github/index.ts';
 import { createGitOpsActivities } from '../activities/gitops/index.ts';
 import { createEndpointActivities } from '../activities/http-endpoints/index.ts';
 import {
@@ -30,7 +33,8 @@ import {
   createNotificationActivities,
   type NotificationChannelOptions,
 } from '../activities/notifications/index.ts';
-import { createPagingActivities, type PagerChannel } from '../activities/paging/index.ts';
+import { createWatchdogActivities } from '../activities/paging/dead-mans-switch.ts';
+import { createPagingActivities, type PagingOptions } from '../activities/paging/index.ts';
 import { createWritePostmortem } from '../activities/postmortem/write-postmortem.ts';
 import {
   createMeasurementActivities,
@@ -41,18 +45,26 @@ import { createRecordActivities } from '../activities/records/activities.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
 import { createSampleActivities } from '../activities/samples/index.ts';
 import { createSlackChat } from '../activities/slack/index.ts';
+import { inviteesOf } from '../activities/slack/invitees.ts';
+import { createTicketActivities } from '../activities/tickets/index.ts';
 import { createTrafficActivities, type TrafficWebhook } from '../activities/traffic/index.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
+import { policiesOf, urlOf } from './config/paging.ts';
 import type { FirebreakConfig } from './config/schema.ts';
+import { pagerChannels } from './paging.ts';
+import { createTextKeeper, sampleSources } from './samples.ts';
 import { createSignalingActivities } from './signaling.ts';
+import { ticketOptions } from './tickets.ts';
 
 type Secret = (reference: string) => string;
 type Optional = (reference: string | undefined) => string | undefined;
 
 /** What runs on the main queue. */
 export type MainActivities = PagingActivities &
+  WatchdogActivities &
   TicketActivities &
   SampleActivities &
+  EvidenceActivities &
   NotificationActivities &
   EndpointActivities &
   ExpressionActivities &
@@ -72,35 +84,35 @@ export function createMainActivities(
   parts: {
     secret: Secret;
     records: RecordsStore;
+    /** Wrap the data keys of kept samples. */
+    evidenceKeys: readonly NamedKey[];
     client: Client;
     raiseAlert: SignalingActivities['raiseAlert'];
+    /** Told of every attempt of a page, for metrics. */
+    onPageAttempt?: PagingOptions['onAttempt'];
   },
 ): MainActivities {
   const { secret } = parts;
   const optional: Optional = (reference) => (reference === undefined ? undefined : secret(reference));
-  const roles: Record<string, PagerChannel[]> = {};
-  for (const [role, { channels }] of Object.entries(config.paging.roles)) {
-    roles[role] = channels.map((channel) =>
-      channel.type === 'pagerduty'
-        ? { type: channel.type, url: channel.url, routingKey: secret(channel.routingKey) }
-        : { type: channel.type, url: channel.url, bearerToken: optional(channel.bearerToken) },
-    );
-  }
-  const { github } = config.tickets;
-  const [owner = '', repo = ''] = github?.repository.split('/') ?? [];
+  const heartbeat = config.paging.watchdog?.deadMansSwitch;
   const { slack } = config.chat;
   return {
-    ...createPagingActivities({ roles }),
-    ...createGitHubTickets(github && { token: secret(github.token), owner, repo, apiUrl: github.apiUrl }),
-    ...createSampleActivities({
-      sources: Object.fromEntries(
-        Object.entries(config.samples).map(([name, source]) => [
-          name,
-          { url: source.url, bearerToken: optional(source.bearerToken) },
-        ]),
-      ),
+    ...createPagingActivities({
+      roles: pagerChannels(config, secret),
+      policies: policiesOf(config.paging),
+      onAttempt: parts.onPageAttempt,
     }),
-    ...createNotificationActivities({ channels: notificationChannels(config, secret, optional) }),
+    ...createWatchdogActivities(heartbeat && { url: urlOf(heartbeat.url, secret) }),
+    ...createTicketActivities(ticketOptions(config, { secret, records: parts.records })),
+    ...createSampleActivities({
+      sources: sampleSources(config, secret),
+      keepTexts: createTextKeeper(config, parts),
+    }),
+    ...createEvidenceActivities(parts.records.evidence),
+    ...createNotificationActivities({
+      channels: notificationChannels(config, secret, optional),
+      stakeholders: config.stakeholders.channels,
+    }),
     ...createEndpointActivities({
       endpoints: Object.fromEntries(
         Object.entries(config.http).map(([name, { url, bearerToken, methods, timeout }]) => [
@@ -111,7 +123,15 @@ export function createMainActivities(
     }),
     ...createExpressionActivities(),
     ...createSlackChat(
-      slack && { token: secret(slack.botToken), channel: slack.channel, apiUrl: slack.apiUrl },
+      slack && {
+        token: secret(slack.botToken),
+        channel: slack.channel,
+        apiUrl: slack.apiUrl,
+        rooms: slack.incidentChannels && {
+          ...slack.incidentChannels,
+          invite: inviteesOf(slack.incidentChannels.invite, config.access.people),
+        },
+      },
     ),
     ...createRecordActivities(parts.records),
     writePostmortem: createWritePostmortem(parts.records, { publicUrl: config.server.publicUrl }),

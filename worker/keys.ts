@@ -13,6 +13,7 @@ import { z } from 'zod';
 import type { PayloadKey } from './codec/encryption-codec.ts';
 
 const PAYLOAD_FILE = 'payload.json';
+const EVIDENCE_FILE = 'evidence.json';
 const EDGE_PRIVATE_FILE = 'edge-private.pem';
 const EDGE_PUBLIC_FILE = 'edge-public.pem';
 /** Public keys of other edges (or former ones) whose decisions this process believes, one PEM file each. */
@@ -71,6 +72,27 @@ export async function loadOrCreateKeys(dataDir: string): Promise<Keys> {
     );
   }
   return { payload, edge, trustedEdges: { ...(await readTrusted(folder)), [edge.keyId]: edge.publicKeyPem } };
+}
+
+/**
+ * The keys that wrap the data keys of kept samples, in `dataDir`/keys/evidence.json: the first wraps, all unwrap. Every
+ * process with the role `worker` or `webhooks` needs the same file. Texts are destroyed at their date without it (the data key
+ * is); to make copies of the database unreadable too, put a new key in front, and remove the old one here and from backups of
+ * this file when the longest retention has passed since (docs/samples.md).
+ * @throws Error naming the file, and what to do; never its content.
+ */
+export async function loadOrCreateEvidenceKeys(dataDir: string): Promise<PayloadKey[]> {
+  const folder = join(dataDir, 'keys');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, EVIDENCE_FILE);
+  return parsePayloadKeys(path, await readOrCreate(path, newPayloadFile));
+}
+
+/** Ids of the keys in `dataDir`/keys/evidence.json; undefined where there is no such file. Makes none. */
+export async function evidenceKeyIds(dataDir: string): Promise<string[] | undefined> {
+  const path = join(dataDir, 'keys', EVIDENCE_FILE);
+  if (!existsSync(path)) return undefined;
+  return parsePayloadKeys(path, await readFile(path, 'utf8')).map(({ id }) => id);
 }
 
 function newPayloadFile(): string {

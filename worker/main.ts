@@ -1,7 +1,7 @@
 import { type ServeOptions, serve } from './serve.ts';
 
 /**
- * `firebreak serve`: runs until SIGINT or SIGTERM; a second signal ends at once. SIGHUP loads changed runbooks.
+ * `firebreak serve`: runs until SIGINT or SIGTERM; a second signal ends at once. SIGHUP loads a changed access file and changed runbooks.
  * @param options.exitWithStdin ends when standard input closes, so that it never outlives a program that started it.
  * @returns the exit code.
  */
@@ -9,7 +9,7 @@ export async function runServe(options: ServeOptions & { exitWithStdin?: boolean
   const serving = await serve(options);
   process.stderr.write(`firebreak: ${serving.url ?? 'no web server'} (stop with Ctrl-C)\n`);
   // A terminal that is closed sends it too, and means the end.
-  if (!process.stdin.isTTY) process.on('SIGHUP', () => void serving.reloadRunbooks());
+  if (!process.stdin.isTTY) process.on('SIGHUP', () => void serving.reload());
   const ended = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {

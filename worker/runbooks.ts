@@ -19,13 +19,27 @@ const LOGGED_PROBLEMS = 20;
  */
 export function openRunbooks(
   config: FirebreakConfig,
-  parts: { takesAlerts: boolean; configFile: string; logger: Logger; settleMs?: number },
+  parts: {
+    takesAlerts: boolean;
+    configFile: string;
+    logger: Logger;
+    settleMs?: number;
+    /** The access section as it is now; absent: as configured. */
+    access?: () => FirebreakConfig['access'];
+  },
 ): Promise<RunbookWatch> {
   const { paths, inputs, reload, watchEvery } = config.runbooks;
-  const { takesAlerts, configFile, logger, settleMs } = parts;
+  const { takesAlerts, configFile, logger, settleMs, access = () => config.access } = parts;
   return watchRunbooks({
     paths,
-    load: { inputs, configFile, ...(takesAlerts ? { installation: installationOf(config) } : {}) },
+    load: {
+      inputs,
+      configFile,
+      // Asked at each load: runbooks that change are checked against the people of that moment.
+      get installation() {
+        return takesAlerts ? installationOf({ ...config, access: access() }) : undefined;
+      },
+    },
     orNone: !takesAlerts,
     settleMs,
     everyMs: reload ? watchEvery : undefined,

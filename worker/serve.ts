@@ -6,29 +6,36 @@ import type { DataConverter } from '@temporalio/common';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pino, { type Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createVault } from '../activities/evidence/vault.ts';
 import { openRecords } from '../activities/records/open.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
 import type { CompiledRunbook } from '../domain/runbook.ts';
 import type { Target } from '../domain/target.ts';
 import type { RunbookSource } from '../runbooks/live.ts';
-import { createAccess } from '../webhooks/access/access.ts';
 import { createRaiseAlert } from '../webhooks/alertmanager/raise.ts';
 import { createDecisionSigner } from '../webhooks/decisions/sign.ts';
+import { createPagesGateway, type PagesGateway } from '../webhooks/gateway/pages-gateway.ts';
 import { createTargetGateway, type TargetGateway } from '../webhooks/gateway/target-gateway.ts';
 import { createTemporalGateway } from '../webhooks/gateway/temporal-gateway.ts';
+import { createPagerDutyUsers } from '../webhooks/pagerduty/users.ts';
+import { PageAttempts } from '../webhooks/paging-metrics.ts';
 import { createWebhooks } from '../webhooks/server.ts';
 import { clusterTaskQueue } from '../workflows/ids.ts';
+import { type OpenAccess, openAccess } from './access.ts';
 import { createClusterActivities, createMainActivities } from './activities.ts';
 import { workflowBundle } from './bundle.ts';
 import { lazyClient, type TemporalTarget, temporalTarget } from './clients.ts';
 import { createDataConverter } from './codec/data-converter.ts';
+import type { PayloadKey } from './codec/encryption-codec.ts';
 import { loadConfig, resolveSecret } from './config/load.ts';
 import type { FirebreakConfig } from './config/schema.ts';
 import { keepEmergencies } from './emergencies.ts';
-import { type Keys, loadOrCreateKeys } from './keys.ts';
+import { evidenceKeysCheck, keepRetention } from './evidence.ts';
+import { type Keys, loadOrCreateEvidenceKeys, loadOrCreateKeys } from './keys.ts';
 import { openRunbooks } from './runbooks.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
 import { createSignalingActivities } from './signaling.ts';
+import { keepWatchdog, watchdogSettings } from './watchdog.ts';
 import { keepWatches } from './watched-breakers.ts';
 
 const ROLES = ['webhooks', 'worker', 'cluster'] as const;
@@ -47,8 +54,8 @@ export interface ServeOptions {
 export interface Serving {
   /** Base URL of the HTTP server; absent without the webhooks role. */
   url?: string;
-  /** Looks now whether runbook files have changed, and loads them where they can be used. */
-  reloadRunbooks(): Promise<void>;
+  /** Looks now whether the access file and runbook files have changed, and loads them where they can be used. */
+  reload(): Promise<void>;
   /** Rejects when a part ends that should not. */
   failed: Promise<never>;
   stop(): Promise<void>;
@@ -72,18 +79,29 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   );
   const secret = (reference: string) => resolveSecret(reference, options.env);
   const takesAlerts = roles.has('webhooks');
-  const watch = await openRunbooks(config, { takesAlerts, configFile: options.config, logger });
+  const access = takesAlerts ? openAccess(config, { secret, logger }) : undefined;
+  const watch = await openRunbooks(config, {
+    takesAlerts,
+    configFile: options.config,
+    logger,
+    ...(access ? { access: access.config } : {}),
+  }).catch(async (error: unknown) => {
+    await access?.stop();
+    throw error;
+  });
   const runbooks: RunbookSource = watch;
   // Only what is loaded now: whoever takes a runbook away takes back what it would have approved.
   const knownRunbook = (hash: string) => runbooks.current().runbooks.find((runbook) => runbook.hash === hash);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const keys = await loadOrCreateKeys(config.dataDir);
+  const evidenceKeys = await loadOrCreateEvidenceKeys(config.dataDir);
   const target = temporalTarget(config.temporal, options.env);
   const dataConverter = createDataConverter(config.temporal.encryption ? keys.payload : undefined);
   const client = lazyClient(target, dataConverter);
   const stops: (() => Promise<unknown>)[] = [];
   const failures: Promise<never>[] = [];
   stops.push(() => watch.stop());
+  if (access) stops.push(() => access.stop());
 
   const needsRecords = roles.has('webhooks') || roles.has('worker');
   const records = needsRecords ? await openStore(config, secret) : undefined;
@@ -96,6 +114,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     clusters: config.clusters,
   });
   const workerState = new WorkerState();
+  const pageAttempts = new PageAttempts();
   if (roles.has('worker') || roles.has('cluster')) {
     const clusterNames = options.clusters ?? Object.keys(config.clusters);
     const run = runWorkers({
@@ -107,11 +126,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       dataConverter,
       secret,
       records,
+      evidenceKeys,
       client,
       logger,
       state: workerState,
       knownRunbook,
       raiseAlert,
+      pageAttempts,
     });
     stops.push(() => run.stop());
     failures.push(run.failed);
@@ -119,6 +140,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   if (roles.has('worker')) {
     const current = () => runbooks.current().runbooks;
+    stops.push(keepWatchdog(config, { client, logger }));
+    if (records) stops.push(keepRetention(records.evidence, { logger }));
     stops.push(keepWatches(config, { client, runbooks: current, raiseAlert, logger }));
   }
 
@@ -134,17 +157,24 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   }
 
   let url: string | undefined;
-  if (roles.has('webhooks') && records) {
+  if (access && records) {
     try {
       const app = await startWebhooks(config, options, {
+        access,
         keys,
         records,
+        evidenceKeys,
         logger,
         secret,
         gateway,
         workerState,
         hasWorker: roles.has('worker'),
         targets: createTargetGateway(client, { taskQueue: config.temporal.taskQueue }),
+        pages: createPagesGateway(client, {
+          taskQueue: config.temporal.taskQueue,
+          watchdog: watchdogSettings(config),
+        }),
+        pageAttempts,
         runbooks,
       });
       url = app.url;
@@ -161,7 +191,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   return {
     url,
-    reloadRunbooks: async () => await watch.reload(),
+    // People first: runbooks are checked against them.
+    reload: async () => {
+      await access?.reload();
+      await watch.reload();
+    },
     failed: Promise.race([...failures, new Promise<never>(() => undefined)]),
     async stop() {
       for (const stop of stops.reverse()) await stop();
@@ -193,12 +227,16 @@ async function startWebhooks(
   config: FirebreakConfig,
   options: ServeOptions,
   parts: {
+    access: OpenAccess;
     keys: Keys;
     records: RecordsStore;
+    evidenceKeys: PayloadKey[];
     logger: Logger;
     secret: (reference: string) => string;
     gateway: ReturnType<typeof createTemporalGateway>;
     targets: TargetGateway;
+    pages: PagesGateway;
+    pageAttempts: PageAttempts;
     workerState: WorkerState;
     hasWorker: boolean;
     runbooks: RunbookSource;
@@ -209,6 +247,7 @@ async function startWebhooks(
   collectDefaultMetrics({ register: registry, prefix: 'firebreak_' });
   const { alertmanager, host, port, publicUrl } = config.server;
   const { slack } = config.chat;
+  const vault = createVault(parts.records.evidence, parts.evidenceKeys);
   const app = createWebhooks({
     server: { host, publicUrl },
     alertmanager: {
@@ -221,24 +260,40 @@ async function startWebhooks(
     runbooks: parts.runbooks,
     gateway: parts.gateway,
     targets: parts.targets,
-    access: createAccess(
-      config.access,
-      Object.fromEntries(config.access.people.map(({ id, tokens }) => [id, tokens.map(secret)])),
-    ),
+    pages: parts.pages,
+    pageAttempts: parts.hasWorker ? parts.pageAttempts : undefined,
+    watchdogAlertname: config.paging.watchdog?.alertname,
+    pagerDuty: config.paging.pagerduty && {
+      webhookSecrets: config.paging.pagerduty.webhookSecrets.map(secret),
+      users: pagerDutyUsers(config, secret),
+    },
+    access: parts.access.access,
+    login: config.access.oidc,
     signer: createDecisionSigner(parts.keys.edge),
     records: parts.records,
+    vault,
     logger: parts.logger,
     registry,
     slack: slack && {
       botToken: secret(slack.botToken),
       signingSecrets: slack.signingSecrets.map(secret),
+      appToken: slack.appToken === undefined ? undefined : secret(slack.appToken),
       teamId: slack.teamId,
       apiUrl: slack.apiUrl,
     },
-    checks: parts.hasWorker ? [{ name: 'worker', check: async () => parts.workerState.problems() }] : [],
+    checks: [
+      parts.access.check,
+      evidenceKeysCheck(vault),
+      ...(parts.hasWorker ? [{ name: 'worker', check: async () => parts.workerState.problems() }] : []),
+    ],
   });
   const url = await app.listen({ host, port });
   return { url, stop: () => app.close() };
+}
+
+function pagerDutyUsers(config: FirebreakConfig, secret: (reference: string) => string) {
+  const { pagerduty } = config.access;
+  return pagerduty && createPagerDutyUsers({ url: pagerduty.url, apiToken: secret(pagerduty.apiToken) });
 }
 
 /** Whether the workers of this process poll. */
@@ -269,11 +324,13 @@ interface WorkerParts {
   dataConverter: DataConverter;
   secret: (reference: string) => string;
   records: RecordsStore | undefined;
+  evidenceKeys: PayloadKey[];
   client: ReturnType<typeof lazyClient>;
   logger: Logger;
   state: WorkerState;
   knownRunbook: (hash: string) => CompiledRunbook | undefined;
   raiseAlert: ReturnType<typeof createRaiseAlert>;
+  pageAttempts: PageAttempts;
 }
 
 /** Connects to Temporal, waiting for one that is away, and runs this process's workers until stopped. */
@@ -367,8 +424,10 @@ async function createWorkers(
         activities: createMainActivities(config, {
           secret,
           records,
+          evidenceKeys: parts.evidenceKeys,
           client: parts.client,
           raiseAlert: parts.raiseAlert,
+          onPageAttempt: parts.pageAttempts.count,
         }),
       }),
     );

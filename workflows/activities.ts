@@ -3,6 +3,7 @@ import { ActivityCancellationType, type ActivityOptions, proxyActivities } from 
 import type {
   ChatActivities,
   EndpointActivities,
+  EvidenceActivities,
   ExpressionActivities,
   GitOpsActivities,
   KubernetesActivities,
@@ -15,6 +16,7 @@ import type {
   SignalingActivities,
   TicketActivities,
   TrafficActivities,
+  WatchdogActivities,
 } from '../activities/contract.ts';
 import { NON_RETRYABLE_FAILURES } from '../domain/failure.ts';
 import { clusterTaskQueue } from './ids.ts';
@@ -102,11 +104,21 @@ export const pagers = proxyActivities<PagingActivities>({
   retry: FOREVER,
 });
 
-/** Chat is a view: the next change publishes it again, so a broken vendor is not retried for long. */
+/** Fed again soon whatever comes of it: an outage of the outside service is not helped by trying harder. */
+export const deadMansSwitch = proxyActivities<WatchdogActivities>({
+  startToCloseTimeout: '15s',
+  scheduleToCloseTimeout: '30s',
+  retry: { ...FOREVER, maximumAttempts: 2 },
+});
+
+/**
+ * Chat is a view, and only the newest one is of use: a second attempt would publish what was true when the first began. The
+ * workflow comes again with what is true then (incident/chat.ts).
+ */
 export const chat = proxyActivities<ChatActivities>({
   // Longer than the calls of one attempt together, so that no attempt is given up while it may still post.
   startToCloseTimeout: '60s',
-  retry: { ...FOREVER, maximumAttempts: 3 },
+  retry: { maximumAttempts: 1 },
 });
 
 /**
@@ -116,6 +128,12 @@ export const chat = proxyActivities<ChatActivities>({
 export const records = proxyActivities<RecordActivities>({
   startToCloseTimeout: '20s',
   retry: { ...FOREVER, maximumInterval: '60s', nonRetryableErrorTypes: [] },
+});
+
+/** A retention date is a promise: nothing ends the attempts, and a database that is away is asked until it answers. */
+export const retention = proxyActivities<EvidenceActivities>({
+  startToCloseTimeout: '20s',
+  retry: { ...FOREVER, maximumInterval: '10m', nonRetryableErrorTypes: [] },
 });
 
 export const signaling = proxyActivities<SignalingActivities>({ startToCloseTimeout: '10s', retry: FOREVER });

@@ -39,9 +39,19 @@ export function pagingWorkflowId(id: string): string {
   return `paging-${id}`;
 }
 
+/** One an installation: watches that alerts arrive at all. */
+export const WATCHDOG_WORKFLOW_ID = 'watchdog';
+/** Start of the pages' keys of the watchdog, and of the ids that its pages go by. */
+export const WATCHDOG_KEY_PREFIX = 'firebreak-watchdog-';
+
 /** Watches what a closed incident was about. */
 export function aftercareWorkflowId(id: string): string {
   return `aftercare-${id}`;
+}
+
+/** Destroys what is kept of an incident's samples when its time has come. */
+export function evidenceWorkflowId(id: string): string {
+  return `evidence-${id}`;
 }
 
 /** Queue of the worker that may act on a cluster. */

@@ -6,14 +6,22 @@ import type { Breaker } from '../domain/breaker.ts';
 import type { Override } from '../domain/breaker-machine.ts';
 import type { SignedDecision } from '../domain/decision.ts';
 import type { IncidentView } from '../domain/incident.ts';
-import type { PageReport, PageRequest } from '../domain/paging.ts';
+import type {
+  PageReport,
+  PageRequest,
+  PagerEvent,
+  PagerPage,
+  WatchdogSettings,
+  WatchdogView,
+} from '../domain/paging.ts';
+import type { SampleVerdict } from '../domain/samples/precision.ts';
 import type { Severity } from '../domain/severity.ts';
 import type { TargetCommand, TargetReply } from '../domain/target-command.ts';
 
 /** Who sends a message: a person of the access file, authenticated and authorised by the edge. */
 export interface Actor {
   person: string;
-  via: 'api' | 'cli' | 'slack';
+  via: 'api' | 'cli' | 'slack' | 'pager';
 }
 
 export const INCIDENT_WORKFLOW = 'incident';
@@ -21,8 +29,10 @@ export const TARGET_WORKFLOW = 'target';
 export const PAGING_WORKFLOW = 'paging';
 export const ROLLBACK_WORKFLOW = 'rollback';
 export const VERIFICATION_WORKFLOW = 'verification';
+export const WATCHDOG_WORKFLOW = 'watchdog';
 export const AFTERCARE_WORKFLOW = 'aftercare';
 export const PLANNING_WORKFLOW = 'planning';
+export const EVIDENCE_WORKFLOW = 'evidence';
 
 export const alertsReceivedSignal = defineSignal<[AlertsReceived]>('alertsReceived');
 
@@ -31,7 +41,8 @@ export interface Answer {
   message: string;
 }
 
-export const acknowledgeUpdate = defineUpdate<Answer, [{ actor: Actor }]>('acknowledge');
+/** `page`: of the pager in which it was acknowledged. */
+export const acknowledgeUpdate = defineUpdate<Answer, [{ actor: Actor; page?: PagerPage }]>('acknowledge');
 /** The edge has signed the decision; the validator checks that step and plan hash are what is waiting. */
 export const approveUpdate = defineUpdate<Answer, [{ actor: Actor; signed: SignedDecision }]>('approve');
 export const rejectUpdate = defineUpdate<Answer, [{ actor: Actor; signed: SignedDecision }]>('reject');
@@ -42,6 +53,12 @@ export const assignCommanderUpdate = defineUpdate<Answer, [{ actor: Actor; comma
   'assignCommander',
 );
 export const addNoteUpdate = defineUpdate<Answer, [{ actor: Actor; text: string }]>('addNote');
+/** The next level is paged now, acknowledged or not; where nobody is left, the commander. */
+export const escalateUpdate = defineUpdate<Answer, [{ actor: Actor; reason?: string }]>('escalate');
+/** What stakeholders are told; `remindAfterMs`: when the next is due. */
+export const informUpdate = defineUpdate<Answer, [{ actor: Actor; text: string; remindAfterMs?: number }]>(
+  'inform',
+);
 /** `to`: for a rollback step, the revision that a person chose. */
 export const retryStepUpdate = defineUpdate<
   Answer,
@@ -58,6 +75,11 @@ export const overrideBreakerUpdate = defineUpdate<
 export const markFalsePositiveUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>(
   'markFalsePositive',
 );
+/** `sampleId`: its id, or the short reference that lists show. The last word of a person counts. */
+export const reviewSampleUpdate = defineUpdate<
+  Answer,
+  [{ actor: Actor; sampleId: string; verdict: SampleVerdict }]
+>('reviewSample');
 export const resolveUpdate = defineUpdate<Answer, [{ actor: Actor; reason: string }]>('resolve');
 export const describeQuery = defineQuery<IncidentView>('describe');
 
@@ -104,6 +126,26 @@ export const unfreezeUpdate = defineUpdate<Answer, [{ actor: Actor; reason: stri
 
 export const pageRequestedSignal = defineSignal<[PageRequest]>('pageRequested');
 export const pagesAcknowledgedSignal = defineSignal<[{ by: string }]>('pagesAcknowledged');
+/** Whoever is the next level of each page is called now. */
+export const pagesEscalatedSignal = defineSignal<[{ by: string; id: string }]>('pagesEscalated');
+/** The acknowledgement lapsed at the pager: what it had stopped goes on. */
+export const pagesUnacknowledgedSignal = defineSignal('pagesUnacknowledged');
 export const pagesResolvedSignal = defineSignal('pagesResolved');
+/** What happened in the pager itself and is no acknowledgement by a person of the access file. */
+export const pagerEventUpdate = defineUpdate<Answer, [{ event: PagerEvent }]>('pagerEvent');
 /** From the paging workflow to its incident. */
 export const pageReportedSignal = defineSignal<[PageReport]>('pageReported');
+
+/** A key of kept texts, and when it goes (epoch ms). */
+export interface KeptKey {
+  keyId: string;
+  destroyAtMs: number;
+}
+/** To the timer of an incident's kept texts; always sent by SignalWithStart. */
+export const evidenceKeptSignal = defineSignal<[KeptKey]>('evidenceKept');
+
+/** The always-firing alert has arrived (epoch ms of the server that took it). */
+export const watchdogSeenSignal = defineSignal<[{ atMs: number }]>('watchdogSeen');
+/** What the configuration says now; absent: there is no watchdog any more. */
+export const watchdogConfiguredSignal = defineSignal<[{ settings?: WatchdogSettings }]>('watchdogConfigured');
+export const describeWatchdogQuery = defineQuery<WatchdogView>('describeWatchdog');

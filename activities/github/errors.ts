@@ -57,14 +57,26 @@ export function fromGitHub(
       return fail('NotFound', `${message}: ${thing} was deleted, or issues are turned off`, {
         cause: error,
       });
+    case 422:
+      return fail(
+        'InvalidInput',
+        `${message}: GitHub refused the content; look whether ${thing} takes issues from this token, and try it by hand`,
+        { cause: error },
+      );
     default:
       return fail('InvalidInput', message, { cause: error });
   }
 }
 
+/** 422: what was sent can never be accepted as it is (https://docs.github.com/en/rest/issues/issues#create-an-issue). */
+export function isRefusedContent(error: unknown): boolean {
+  return error instanceof RequestError && error.status === 422;
+}
+
 type Headers = Record<string, string | number | undefined>;
 
-function isRateLimit(error: RequestError, headers: Headers): boolean {
+/** Whether a 403 is a limit, which passes. */
+export function isRateLimit(error: RequestError, headers: Headers): boolean {
   return (
     headers['retry-after'] !== undefined ||
     String(headers['x-ratelimit-remaining']) === '0' ||

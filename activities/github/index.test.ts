@@ -5,9 +5,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Emulators, startEmulators } from '../../demo/vendors/emulators.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import { renderTicket } from '../../domain/ticket.ts';
+import type { TicketStatus } from '../../domain/ticket-status.ts';
+import { startFaultProxy } from '../../test/vendors/fault-proxy.ts';
+import { incidentLabel } from '../tickets/labels.ts';
 import { createGitHubTickets } from './index.ts';
 
 const HOSTILE = '@channel <!channel> # heading [x](http://e) <script>alert(1)</script> #1 **b** `c` | d';
+
+const STATUS: TicketStatus = { severity: 'SEV1', state: 'triggered', markdown: '- State: triggered' };
 
 let emulators: Emulators;
 let closing: (() => void)[] = [];
@@ -28,16 +33,23 @@ function tickets(change: Partial<{ token: string; repo: string; apiUrl: string }
 }
 
 function ticketOf(
-  change: Partial<{ incidentId: string; title: string; bodyMarkdown: string; labels: string[] }> = {},
+  change: Partial<{ incidentId: string; title: string; markdown: string; labels: string[] }> = {},
 ) {
   nextId += 1;
   const incidentId = `inc-000000000000-${String(nextId).padStart(8, '0')}`;
-  return { incidentId, title: 'Harmful outputs', bodyMarkdown: 'What happened', labels: [], ...change };
+  return {
+    incidentId,
+    title: 'Harmful outputs',
+    status: STATUS,
+    markdown: 'What happened',
+    labels: [],
+    ...change,
+  };
 }
 
-async function issueOf(number: number) {
-  const issue = (await emulators.github.issues()).find((candidate) => candidate.number === number);
-  if (issue === undefined) throw new Error(`issue ${number} is not there`);
+async function issueOf(key: string) {
+  const issue = (await emulators.github.issues()).find((candidate) => String(candidate.number) === key);
+  if (issue === undefined) throw new Error(`issue ${key} is not there`);
   return issue;
 }
 
@@ -62,46 +74,56 @@ async function answering(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-describe('openTicket', () => {
+describe('open', () => {
   it('opens one issue an incident, however often it is called, and finds it when it is closed', async () => {
     const input = ticketOf({ labels: ['ai-harm', 'Firebreak', 'ai-harm', 'x'.repeat(60)] });
-    const first = await tickets().openTicket(input);
-    const again = await tickets().openTicket({ ...input, title: 'Another title' });
+    const first = await tickets().open(input);
+    const again = await tickets().open({ ...input, title: 'Another title' });
 
     expect(first).toEqual({
-      number: expect.any(Number),
-      url: expect.stringContaining(`/${first.number}`),
+      key: expect.stringMatching(/^\d+$/),
+      url: expect.stringContaining(`/${first.key}`),
       created: true,
     });
     expect(again).toEqual({ ...first, created: false });
     const issues = (await emulators.github.issues()).filter(({ body }) => body.includes(input.incidentId));
     expect(issues).toHaveLength(1);
-    expect(issues[0]).toMatchObject({ number: first.number, title: 'Harmful outputs' });
-    expect(issues[0]?.labels.toSorted()).toEqual(['ai-harm', 'firebreak', `${'x'.repeat(49)}…`]);
+    expect(issues[0]).toMatchObject({ number: Number(first.key), title: 'Harmful outputs' });
+    expect(issues[0]?.labels.toSorted()).toEqual(
+      [
+        'ai-harm',
+        'firebreak',
+        incidentLabel(input.incidentId),
+        'firebreak-sev1',
+        'firebreak-state-triggered',
+        'firebreak-ticket',
+        `${'x'.repeat(49)}…`,
+      ].toSorted(),
+    );
   });
 
   it('opens an issue for every incident', async () => {
-    const one = await tickets().openTicket(ticketOf());
-    const two = await tickets().openTicket(ticketOf());
+    const one = await tickets().open(ticketOf());
+    const two = await tickets().open(ticketOf());
     expect(two).toMatchObject({ created: true });
-    expect(two.number).not.toBe(one.number);
+    expect(two.key).not.toBe(one.key);
   });
 
   it("is not misled by another incident's marker inside a body", async () => {
     const mine = ticketOf();
     const marker = `<!-- firebreak:incident=${mine.incidentId} -->`;
-    await tickets().openTicket(ticketOf({ bodyMarkdown: `${marker}\nnot yours` }));
-    expect(await tickets().openTicket(mine)).toMatchObject({ created: true });
+    await tickets().open(ticketOf({ markdown: `${marker}\nnot yours` }));
+    expect(await tickets().open(mine)).toMatchObject({ created: true });
   });
 
   it("keeps to GitHub's limits and still finds the issue", async () => {
-    const input = ticketOf({ title: 'T'.repeat(1_000), bodyMarkdown: '🔥'.repeat(40_000) });
-    const { number } = await tickets().openTicket(input);
-    const issue = await issueOf(number);
+    const input = ticketOf({ title: 'T'.repeat(1_000), markdown: '🔥'.repeat(40_000) });
+    const { key } = await tickets().open(input);
+    const issue = await issueOf(key);
     expect(issue.title).toHaveLength(256);
     expect(issue.body.length).toBeLessThanOrEqual(65_536);
     expect(issue.body).toContain("The whole text is in the incident's record.");
-    expect(await tickets().openTicket(input)).toMatchObject({ number, created: false });
+    expect(await tickets().open(input)).toMatchObject({ key, created: false });
   });
 
   it('shows the text of a hostile alert inert', async () => {
@@ -116,12 +138,13 @@ describe('openTicket', () => {
       milestones: {},
     } as unknown as IncidentView;
     const { title, body } = renderTicket(view, [], Date.UTC(2026, 2, 1, 11));
-    const { number } = await tickets().openTicket(ticketOf({ title, bodyMarkdown: body }));
-    const issue = await issueOf(number);
+    const { key } = await tickets().open(ticketOf({ title, markdown: body }));
+    const issue = await issueOf(key);
 
     expect(issue.title).not.toMatch(/@[a-z]|#\d/);
     expect(issue.body).toContain('@\u200bchannel');
-    const [, text = ''] = issue.body.split('-->');
+    const text = issue.body.slice(issue.body.indexOf('<!-- /firebreak:status -->') + 26);
+    expect(text).toContain('Incident');
     expect(text).not.toMatch(/@[a-z]/);
     expect(text).not.toMatch(/<(script|!)/);
     expect(text).not.toMatch(/(?<!\\)\]\(/);
@@ -131,17 +154,24 @@ describe('openTicket', () => {
   });
 });
 
-describe('commentTicket', () => {
+describe('comment', () => {
   it('comments once for a key, and again for another', async () => {
     const { incidentId } = ticketOf();
-    const { number } = await tickets().openTicket(ticketOf({ incidentId }));
+    const { key } = await tickets().open(ticketOf({ incidentId }));
     const comment = (commentKey: string) =>
-      tickets().commentTicket({ number, incidentId, commentKey, bodyMarkdown: `about ${commentKey}` });
+      tickets().comment({
+        key,
+        incidentId,
+        commentKey,
+        markdown: `about ${commentKey}`,
+        rest: '',
+        files: [],
+      });
     const first = await comment('samples --> x');
     expect(await comment('samples --> x')).toEqual(first);
     await comment('outcome');
 
-    const { comments } = await issueOf(number);
+    const { comments } = await issueOf(key);
     expect(comments).toHaveLength(2);
     expect(comments[0]).toMatch(/^<!-- firebreak:comment=samples\S+ -->\nabout samples --> x$/);
     expect(comments[1]).toMatch(/\nabout outcome$/);
@@ -149,19 +179,19 @@ describe('commentTicket', () => {
 
   it('finds its comment behind a hundred others', { timeout: 60_000 }, async () => {
     const { incidentId } = ticketOf();
-    const { number } = await tickets().openTicket(ticketOf({ incidentId }));
+    const { key } = await tickets().open(ticketOf({ incidentId }));
     const { apiUrl, token, owner, repo } = emulators.github;
     for (let index = 0; index < 100; index += 1) {
-      await fetch(`${apiUrl}/repos/${owner}/${repo}/issues/${number}/comments`, {
+      await fetch(`${apiUrl}/repos/${owner}/${repo}/issues/${key}/comments`, {
         method: 'POST',
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         body: JSON.stringify({ body: `chatter ${index}` }),
       });
     }
-    const input = { number, incidentId, commentKey: 'outcome', bodyMarkdown: 'done' };
-    await tickets().commentTicket(input);
-    await tickets().commentTicket(input);
-    const response = await fetch(`${apiUrl}/repos/${owner}/${repo}/issues/${number}`, {
+    const input = { key, incidentId, commentKey: 'outcome', markdown: 'done', rest: '', files: [] };
+    await tickets().comment(input);
+    await tickets().comment(input);
+    const response = await fetch(`${apiUrl}/repos/${owner}/${repo}/issues/${key}`, {
       headers: { authorization: `Bearer ${token}` },
     });
     expect(await response.json()).toMatchObject({ comments: 101 });
@@ -169,7 +199,14 @@ describe('commentTicket', () => {
 
   it('says which issue is not there', async () => {
     const failure = await failureOf(
-      tickets().commentTicket({ number: 4_711, incidentId: 'inc-x', commentKey: 'k', bodyMarkdown: 'b' }),
+      tickets().comment({
+        key: '4711',
+        incidentId: 'inc-x',
+        commentKey: 'k',
+        markdown: 'b',
+        rest: '',
+        files: [],
+      }),
     );
     expect(failure).toMatchObject({ type: 'NotFound', nonRetryable: true });
     expect(failure.message).toContain('issue acme/ai-operations#4711');
@@ -177,21 +214,16 @@ describe('commentTicket', () => {
 });
 
 describe('failures', () => {
-  it('refuses where no ticket system is configured', async () => {
-    const none = createGitHubTickets(undefined);
-    for (const work of [
-      none.openTicket(ticketOf()),
-      none.commentTicket({ number: 1, incidentId: 'i', commentKey: 'k', bodyMarkdown: 'b' }),
-    ]) {
-      expect(await failureOf(work)).toMatchObject({
-        type: 'Refused',
-        message: 'no ticket system is configured: set tickets.github',
-      });
-    }
+  it("refuses another vendor's key in words", async () => {
+    const failure = await failureOf(tickets().update({ key: 'OPS-1', status: STATUS }));
+    expect(failure).toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringContaining('another ticket system'),
+    });
   });
 
   it('names the repository that is not there', async () => {
-    const failure = await failureOf(tickets({ repo: 'nowhere' }).openTicket(ticketOf()));
+    const failure = await failureOf(tickets({ repo: 'nowhere' }).open(ticketOf()));
     expect(failure).toMatchObject({ type: 'NotFound', nonRetryable: true });
     expect(failure.message).toContain('repository acme/nowhere');
   });
@@ -215,7 +247,7 @@ describe('failures', () => {
       response.writeHead(status, { 'content-type': 'application/json', ...headers() });
       response.end('{"message":"You have exceeded a limit"}');
     });
-    const failure = await failureOf(tickets({ apiUrl }).openTicket(ticketOf()));
+    const failure = await failureOf(tickets({ apiUrl }).open(ticketOf()));
     expect(failure).toMatchObject({ type: 'RateLimited', nonRetryable: false });
     expect(Number(failure.nextRetryDelay)).toBeGreaterThanOrEqual(atLeastMs);
     expect(Number(failure.nextRetryDelay)).toBeLessThanOrEqual(atMostMs);
@@ -237,7 +269,7 @@ describe('failures', () => {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end('{"message":"vendor text with s3cret"}');
     });
-    const failure = await failureOf(tickets({ apiUrl }).openTicket(ticketOf()));
+    const failure = await failureOf(tickets({ apiUrl }).open(ticketOf()));
     expect(failure).toMatchObject({ type, message: expect.stringContaining(part) });
     expect(JSON.stringify([failure.message, failure.stack, failure.cause?.message])).not.toContain('s3cret');
     expect(requests).toBe(1);
@@ -250,7 +282,7 @@ describe('failures', () => {
       response.writeHead(200, { 'content-type': 'text/html' });
       response.end('<html>Sign in, s3cret</html>');
     });
-    const failure = await failureOf(tickets({ apiUrl }).openTicket(ticketOf()));
+    const failure = await failureOf(tickets({ apiUrl }).open(ticketOf()));
     expect(failure).toMatchObject({
       type: 'Unavailable',
       message: expect.stringContaining('tickets.github.apiUrl'),
@@ -260,7 +292,7 @@ describe('failures', () => {
   });
 
   it('is Unavailable where nothing answers', async () => {
-    const failure = await failureOf(tickets({ apiUrl: 'http://127.0.0.1:1' }).openTicket(ticketOf()));
+    const failure = await failureOf(tickets({ apiUrl: 'http://127.0.0.1:1' }).open(ticketOf()));
     expect(failure).toMatchObject({ type: 'Unavailable', nonRetryable: false });
   });
 
@@ -272,6 +304,60 @@ describe('failures', () => {
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify({ title: 'x', body: `<!-- firebreak:incident=${input.incidentId} -->\nx` }),
     });
-    expect(await tickets().openTicket(input)).toMatchObject({ created: false });
+    expect(await tickets().open(input)).toMatchObject({ created: false });
+  });
+
+  it('makes the issue of an action item a sub-issue, and does without where the server knows none', async () => {
+    const { key } = await tickets().open(ticketOf());
+    const asked: string[] = [];
+    const answers = [404, 422, 201];
+    const proxy = await startFaultProxy(emulators.github.apiUrl);
+    closing.push(() => void proxy.close());
+    proxy.plan(({ method, path }) => {
+      if (!path.endsWith('/sub_issues')) return undefined;
+      asked.push(`${method} ${path}`);
+      return { kind: 'answer', status: answers.shift() ?? 500, body: '{}' };
+    });
+    const file = (itemId: string) =>
+      tickets({ apiUrl: proxy.url }).file({
+        key,
+        incidentId: 'inc-1',
+        itemId,
+        title: 'Block promotion',
+        markdown: 'why',
+        labels: [],
+        due: '2026-03-15',
+        assignee: undefined,
+      });
+    for (const itemId of ['a', 'b', 'c']) expect(await file(itemId)).toMatchObject({ created: true });
+    expect(asked).toEqual(Array(3).fill(`POST /repos/acme/ai-operations/issues/${key}/sub_issues`));
+    // A link that may yet be made is tried again, and makes no second issue.
+    expect(await failureOf(file('c'))).toMatchObject({ type: 'Unavailable' });
+    const issues = await emulators.github.issues();
+    expect(issues.filter(({ body }) => body.includes('item=c'))).toHaveLength(1);
+  });
+
+  it('files the item without the owner whom the repository does not take', async () => {
+    const { key } = await tickets().open(ticketOf());
+    const proxy = await startFaultProxy(emulators.github.apiUrl);
+    closing.push(() => void proxy.close());
+    let refused = 0;
+    proxy.plan(({ method, path }) => {
+      if (method !== 'POST' || !path.endsWith('/issues') || refused > 0) return undefined;
+      refused += 1;
+      return { kind: 'answer', status: 422 };
+    });
+    const filed = await tickets({ apiUrl: proxy.url }).file({
+      key,
+      incidentId: 'inc-1',
+      itemId: 'unassigned',
+      title: 'Review',
+      markdown: 'why',
+      labels: [],
+      due: '2026-03-15',
+      assignee: 'gone',
+    });
+    expect(filed.created).toBe(true);
+    expect(refused).toBe(1);
   });
 });

@@ -1,18 +1,27 @@
 import { Octokit } from 'octokit';
-import { stripControl, truncate } from '../../domain/plain-text.ts';
-import type { TicketActivities } from '../contract.ts';
 import { fail } from '../failure.ts';
-import { fromGitHub } from './errors.ts';
 import {
-  ACTIVITY_DEADLINE_MS,
-  MAX_COMMENT_PAGES,
-  MAX_ISSUE_PAGES,
-  MAX_LABEL,
-  MAX_LABELS,
-  MAX_TITLE,
-  PAGE_SIZE,
-} from './limits.ts';
-import { commentMarker, hasMarker, incidentMarker, withMarker } from './markers.ts';
+  ACTION_ITEM_LABEL,
+  incidentLabel,
+  isStatusLabel,
+  OUR_LABEL,
+  statusLabels,
+  TICKET_LABEL,
+  withSeverity,
+} from '../tickets/labels.ts';
+import { ACTIVITY_DEADLINE_MS, type Ticket, type TicketSystem } from '../tickets/system.ts';
+import { fromGitHub, isRefusedContent } from './errors.ts';
+import { findComment, findIssue, labelNames, type RepositoryCall } from './issues.ts';
+import {
+  commentMarker,
+  incidentMarker,
+  itemMarker,
+  replaceStatus,
+  statusSection,
+  withMarker,
+} from './markers.ts';
+import { linkSubIssue } from './sub-issues.ts';
+import { labelsOf, titleOf } from './text.ts';
 
 export interface GitHubTicketsOptions {
   /** Fine-grained token or installation token with "Issues: read and write". */
@@ -23,64 +32,162 @@ export interface GitHubTicketsOptions {
   apiUrl: string;
 }
 
-/** Every ticket of ours has it: retries look for theirs among these only. */
-const OUR_LABEL = 'firebreak';
-
-interface RepositoryCall {
-  owner: string;
-  repo: string;
-  request: { signal: AbortSignal };
-}
+/** Of a body that had to be cut: alerts by the thousand. */
+const REST_OF_BODY = "The whole text is in the incident's record.";
 
 /**
  * Tickets as GitHub issues. Issues have no idempotency key, so each is looked for by a marker in its body before it is
- * written: exactly once against retries one after another, at least once if two attempts run at the same moment.
- *
- * @param options undefined where no ticket system is configured: then every call is Refused.
+ * written: exactly once against retries one after another, at least once if two attempts run at the same moment. GitHub has no
+ * API for attachments: files are left to the links in the text.
  */
-export function createGitHubTickets(options: GitHubTicketsOptions | undefined): TicketActivities {
-  if (options === undefined) return { openTicket: refuse, commentTicket: refuse };
+export function createGitHubTickets(options: GitHubTicketsOptions): TicketSystem {
   const octokit = connect(options);
+  const { issues } = octokit.rest;
   const { owner, repo } = options;
   const name = `${owner}/${repo}`;
+  const calls = (): RepositoryCall => ({
+    owner,
+    repo,
+    request: { signal: AbortSignal.timeout(ACTIVITY_DEADLINE_MS) },
+  });
+  const repository = `repository ${name}`;
+
+  async function find(at: RepositoryCall, incidentId: string, marker: string) {
+    return tried(`GitHub list issues of ${name}`, repository, () =>
+      findIssue(octokit, at, incidentId, marker),
+    );
+  }
+
+  async function create(
+    at: RepositoryCall,
+    issue: { title: string; body: string; labels: string[]; assignee?: string | undefined },
+  ): Promise<{ ticket: Ticket; id: number }> {
+    const { assignee, ...rest } = issue;
+    const data = await tried(`GitHub create issue in ${name}`, repository, async () => {
+      try {
+        const assignees = assignee === undefined ? {} : { assignees: [assignee] };
+        return (await issues.create({ ...at, ...rest, ...assignees })).data;
+      } catch (error) {
+        // Somebody who cannot be assigned there is named in the text all the same.
+        if (assignee === undefined || !isRefusedContent(error)) throw error;
+        return (await issues.create({ ...at, ...rest })).data;
+      }
+    });
+    return { ticket: { key: String(data.number), url: data.html_url }, id: data.id };
+  }
+
+  async function read(at: RepositoryCall, key: string) {
+    const { data } = await tried(`GitHub read issue ${name}#${key}`, `issue ${name}#${key}`, () =>
+      issues.get({ ...at, issue_number: numberOf(key) }),
+    );
+    return data;
+  }
 
   return {
-    async openTicket({ incidentId, title, bodyMarkdown, labels }) {
-      const request = { signal: AbortSignal.timeout(ACTIVITY_DEADLINE_MS) };
+    name: 'GitHub',
+
+    async open({ incidentId, title, status, markdown, labels }) {
+      const at = calls();
       const marker = incidentMarker(incidentId);
-      const thing = `repository ${name}`;
-      const found = await tried(`GitHub list issues of ${name}`, thing, () =>
-        findIssue(octokit, { owner, repo, request }, marker),
-      );
-      if (found !== undefined) return { url: found.html_url, number: found.number, created: false };
-      const { data } = await tried(`GitHub create issue in ${name}`, thing, () =>
-        octokit.rest.issues.create({
-          owner,
-          repo,
-          request,
-          title: titleOf(title) || incidentId,
-          body: withMarker(marker, bodyMarkdown),
-          labels: labelsOf(labels),
-        }),
-      );
-      return { url: data.html_url, number: data.number, created: true };
+      const found = await find(at, incidentId, marker);
+      if (found !== undefined) return { key: String(found.number), url: found.html_url, created: false };
+      const { ticket } = await create(at, {
+        title: titleOf(title) || incidentId,
+        body: withMarker(marker, `${statusSection(status.markdown)}\n\n${markdown}`, REST_OF_BODY),
+        labels: labelsOf([
+          OUR_LABEL,
+          incidentLabel(incidentId),
+          TICKET_LABEL,
+          ...statusLabels(status),
+          ...labels,
+        ]),
+      });
+      return { ...ticket, created: true };
     },
 
-    async commentTicket({ number, commentKey, bodyMarkdown }) {
-      const request = { signal: AbortSignal.timeout(ACTIVITY_DEADLINE_MS) };
+    async comment({ key, commentKey, markdown, rest }) {
+      const at = { ...calls(), issue_number: numberOf(key) };
       const marker = commentMarker(commentKey);
-      const at = { owner, repo, issue_number: number, request };
-      const thing = `issue ${name}#${number}`;
-      const found = await tried(`GitHub list comments of ${name}#${number}`, thing, () =>
+      const thing = `issue ${name}#${key}`;
+      const found = await tried(`GitHub list comments of ${name}#${key}`, thing, () =>
         findComment(octokit, at, marker),
       );
       if (found !== undefined) return { url: found.html_url };
-      const { data } = await tried(`GitHub comment on ${name}#${number}`, thing, () =>
-        octokit.rest.issues.createComment({ ...at, body: withMarker(marker, bodyMarkdown) }),
+      const { data } = await tried(`GitHub comment on ${name}#${key}`, thing, () =>
+        issues.createComment({ ...at, body: withMarker(marker, markdown, rest) }),
       );
       return { url: data.html_url };
     },
+
+    async update({ key, status }) {
+      const at = calls();
+      const issue = await read(at, key);
+      const title = withSeverity(issue.title, status);
+      const body = replaceStatus(issue.body ?? '', status.markdown);
+      const standing = labelNames(issue.labels);
+      const labels = labelsOf([
+        ...standing.filter((label) => !isStatusLabel(label)),
+        ...statusLabels(status),
+      ]);
+      const changes = {
+        ...(title === issue.title ? {} : { title }),
+        ...(body === undefined || body === issue.body ? {} : { body }),
+        ...(sameTexts(labels, standing) ? {} : { labels }),
+      };
+      if (Object.keys(changes).length === 0) return { changed: false };
+      await tried(`GitHub update issue ${name}#${key}`, `issue ${name}#${key}`, () =>
+        issues.update({ ...at, issue_number: numberOf(key), ...changes }),
+      );
+      return { changed: true };
+    },
+
+    async close({ key, done }) {
+      const at = calls();
+      if ((await read(at, key)).state === 'closed') return false;
+      await tried(`GitHub close issue ${name}#${key}`, `issue ${name}#${key}`, () =>
+        issues.update({
+          ...at,
+          issue_number: numberOf(key),
+          state: 'closed',
+          state_reason: done ? 'completed' : 'not_planned',
+        }),
+      );
+      return true;
+    },
+
+    async file({ key, incidentId, itemId, title, markdown, labels, assignee }) {
+      const at = calls();
+      const marker = itemMarker(itemId);
+      const found = await find(at, incidentId, marker);
+      const { ticket, id } =
+        found === undefined
+          ? await create(at, {
+              title: titleOf(title) || itemId,
+              // The reference puts a line into the incident's issue as well, where there are no sub-issues.
+              body: withMarker(marker, `Of ${name}#${numberOf(key)}.\n\n${markdown}`, REST_OF_BODY),
+              labels: labelsOf([OUR_LABEL, incidentLabel(incidentId), ACTION_ITEM_LABEL, ...labels]),
+              assignee,
+            })
+          : { ticket: { key: String(found.number), url: found.html_url }, id: found.id };
+      await tried(`GitHub link issue ${name}#${ticket.key}`, `issue ${name}#${key}`, () =>
+        linkSubIssue(octokit, { ...at, issue_number: numberOf(key) }, id),
+      );
+      return { ...ticket, created: found === undefined };
+    },
   };
+}
+
+/** @throws InvalidInput for a key that is none of GitHub's: the ticket system was changed meanwhile. */
+function numberOf(key: string): number {
+  if (/^[1-9]\d{0,15}$/.test(key)) return Number(key);
+  throw fail(
+    'InvalidInput',
+    'the key of the ticket is no number of a GitHub issue: was another ticket system configured when it was opened?',
+  );
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text) => b.includes(text));
 }
 
 async function tried<T>(what: string, thing: string, work: () => Promise<T>): Promise<T> {
@@ -89,10 +196,6 @@ async function tried<T>(what: string, thing: string, work: () => Promise<T>): Pr
   } catch (error) {
     throw fromGitHub(error, what, thing);
   }
-}
-
-async function refuse(): Promise<never> {
-  throw fail('Refused', 'no ticket system is configured: set tickets.github');
 }
 
 /** Octokit that makes one attempt: waiting and retrying are Temporal's, where they are seen and bounded. */
@@ -115,67 +218,4 @@ function connect({ token, apiUrl }: GitHubTicketsOptions): Octokit {
     );
   });
   return octokit;
-}
-
-/**
- * The incident's issue, open or closed, newest first. Where the token lacks push access GitHub drops labels silently when
- * it creates an issue: so the newest issues are looked through without the label as well.
- */
-async function findIssue(octokit: Octokit, at: RepositoryCall, marker: string) {
-  const newest = { ...at, state: 'all', sort: 'created', direction: 'desc' } as const;
-  const { issues } = octokit.rest;
-  for await (const issue of pages(MAX_ISSUE_PAGES, (page) =>
-    issues.listForRepo({ ...newest, ...page, labels: OUR_LABEL }),
-  )) {
-    if (hasMarker(issue.body, marker)) return issue;
-  }
-  for await (const issue of pages(1, (page) => issues.listForRepo({ ...newest, ...page }))) {
-    // GitHub lists pull requests among issues.
-    if (issue.pull_request === undefined && hasMarker(issue.body, marker)) return issue;
-  }
-  return undefined;
-}
-
-/** Of the ticket's own author: whoever may comment could otherwise keep ours away by writing its marker first. */
-async function findComment(octokit: Octokit, at: RepositoryCall & { issue_number: number }, marker: string) {
-  const { issues } = octokit.rest;
-  const { data: ticket } = await issues.get({ ...at });
-  for await (const comment of pages(MAX_COMMENT_PAGES, (page) => issues.listComments({ ...at, ...page }))) {
-    if (comment.user?.id === ticket.user?.id && hasMarker(comment.body, marker)) return comment;
-  }
-  return undefined;
-}
-
-async function* pages<T>(
-  maxPages: number,
-  fetchPage: (page: { per_page: number; page: number }) => Promise<{ data: T[] }>,
-): AsyncGenerator<T> {
-  for (let page = 1; page <= maxPages; page += 1) {
-    const { data } = await fetchPage({ per_page: PAGE_SIZE, page });
-    yield* data;
-    if (data.length < PAGE_SIZE) return;
-  }
-}
-
-/** Titles are no Markdown, but in lists and mails @ and # make references: a zero-width space keeps them text. */
-function titleOf(text: string): string {
-  const plain = stripControl(text)
-    .replace(/@|#(?=\d)/g, '$&\u200b')
-    .trim();
-  return truncate(plain, MAX_TITLE);
-}
-
-/**
- * Ours first. GitHub compares labels without case, creates those that it does not know, and separates those of a query by
- * commas.
- */
-function labelsOf(labels: readonly string[]): string[] {
-  const byLowerCase = new Map([[OUR_LABEL, OUR_LABEL]]);
-  for (const label of labels.map((text) =>
-    truncate(stripControl(text).replace(/,/g, ' ').trim(), MAX_LABEL),
-  )) {
-    const key = label.toLowerCase();
-    if (label !== '' && !byLowerCase.has(key)) byLowerCase.set(key, label);
-  }
-  return [...byLowerCase.values()].slice(0, MAX_LABELS);
 }

@@ -8,12 +8,7 @@ export const MAX_LABEL = 50;
 export const MAX_LABELS = 100;
 /** GitHub's largest page. */
 export const PAGE_SIZE = 100;
-/** A retry looks for an issue that is minutes or hours old: 300 incidents opened since then are out of reach. */
+/** Issues with the label of one incident: its ticket and its action items, and what people labelled so. */
 export const MAX_ISSUE_PAGES = 3;
 /** Comments come oldest first only; a ticket with more than a thousand is not read to the end. */
 export const MAX_COMMENT_PAGES = 10;
-/**
- * For all calls of one activity together, below its start-to-close timeout (60 s): an attempt that Temporal has given up
- * must not create a second ticket beside the next attempt's.
- */
-export const ACTIVITY_DEADLINE_MS = 45_000;

@@ -11,6 +11,8 @@ export type NotificationChannelOptions =
 export interface NotificationOptions {
   /** By name, with the secrets themselves. */
   channels: Record<string, NotificationChannelOptions>;
+  /** Names of those channels in which stakeholders are told what is going on. */
+  stakeholders?: readonly string[];
   /** Of one request. */
   timeoutMs?: number;
 }
@@ -25,7 +27,7 @@ export function createNotificationActivities(options: NotificationOptions): Noti
         : createWebhookNotifications({ ...channel, name, timeoutMs: options.timeoutMs }),
     ]),
   );
-  return {
+  const activities: NotificationActivities = {
     /**
      * @throws InvalidInput for a channel that is not configured; RateLimited with the vendor's delay, Unavailable,
      * Unauthorized and others as the vendor answered.
@@ -37,5 +39,17 @@ export function createNotificationActivities(options: NotificationOptions): Noti
       }
       return channel.send(notification);
     },
+
+    async tellStakeholders(notification) {
+      const names = [...new Set(options.stakeholders)];
+      const results = await Promise.allSettled(
+        names.map((channel) => activities.sendNotification({ ...notification, channel })),
+      );
+      const told = names.filter((_name, index) => results[index]?.status === 'fulfilled');
+      const failures = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason);
+      if (told.length === 0 && failures.length > 0) throw failures[0];
+      return { told, problems: failures.map((failure) => String((failure as Error).message)) };
+    },
   };
+  return activities;
 }

@@ -1,7 +1,7 @@
 import { LogLevel, WebClient } from '@slack/web-api';
-import { Context } from '@temporalio/activity';
 import type { ApplicationFailure } from '@temporalio/common';
 import { escapeSlackWithin } from '../../domain/plain-text.ts';
+import { currentAttempt } from '../attempt.ts';
 import { fail } from '../failure.ts';
 import { section } from '../slack/blocks.ts';
 import { fromSlack, slackCode } from '../slack/errors.ts';
@@ -77,7 +77,7 @@ export function createSlackNotifications(options: SlackNotificationOptions): Not
   }
 
   async function findOnRetry(key: string): Promise<string | undefined> {
-    if (attempt() === 1) return undefined;
+    if (currentAttempt() === 1) return undefined;
     try {
       return await find(key);
     } catch (error) {
@@ -124,13 +124,4 @@ function failureOf(error: unknown, method: string, where: string): ApplicationFa
 
 function keyIn(payload: unknown): unknown {
   return typeof payload === 'object' && payload !== null && 'key' in payload ? payload.key : undefined;
-}
-
-/** Number of the activity's attempt, from 1; undefined outside of one. */
-function attempt(): number | undefined {
-  try {
-    return Context.current().info.attempt;
-  } catch {
-    return undefined;
-  }
 }

@@ -2,18 +2,31 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { FAILURES, type FailureType } from '../../domain/failure.ts';
 import type { PagingActivities } from '../contract.ts';
 import { fail, fromAxios } from '../failure.ts';
+import { createGrafanaIrmPager } from '../pager-webhook/grafana-irm.ts';
 import { createWebhookPager } from '../pager-webhook/index.ts';
+import { createJsmOperationsPager } from '../pager-webhook/jsm-operations.ts';
 import { createPagerDutyPager } from '../pagerduty/index.ts';
 import { keepAlive } from './keep-alive.ts';
 import { DEFAULT_PAGER_TIMEOUT_MS, type Pager } from './pager.ts';
+import { type EscalationPolicy, resolvePolicy } from './policies.ts';
 
 export type PagerChannel =
   | { type: 'pagerduty'; routingKey: string; url: string }
-  | { type: 'webhook'; url: string; bearerToken?: string };
+  | {
+      type: 'webhook';
+      /** What is posted; absent: our own documented shape. */
+      template?: 'generic' | 'jsm-operations' | 'grafana-irm';
+      url: string;
+      /** Of jsm-operations: the API key of the integration. */
+      bearerToken?: string;
+    };
 
 export interface PagingOptions {
   /** Channels of each role in order of preference, with the secrets themselves. */
   roles: Record<string, PagerChannel[]>;
+  policies?: Readonly<Record<string, EscalationPolicy>>;
+  /** Told of every attempt of a page. */
+  onAttempt?: ((result: 'accepted' | 'refused' | 'unavailable') => void) | undefined;
   /** Of one request to one channel; lowered for a role of many channels. */
   timeoutMs?: number;
 }
@@ -63,13 +76,21 @@ export function createPagingActivities(options: PagingOptions): PagingActivities
           throwIfCancelled();
           try {
             const { reference } = await pager.send(input);
+            options.onAttempt?.('accepted');
             return { accepted: { channel: name, atMs: Date.now(), reference } };
           } catch (error) {
             problems.push({ where, failure: fromAxios(error, name) });
           }
         }
-        throw combine(`no channel accepted the page of ${input.role}`, problems);
+        const failure = combine(`no channel accepted the page of ${input.role}`, problems);
+        options.onAttempt?.(isRetryable(failure) ? 'unavailable' : 'refused');
+        throw failure;
       });
+    },
+
+    /** @throws InvalidInput for a policy that is not configured. */
+    async resolvePolicy({ policy }) {
+      return resolvePolicy(options.policies ?? {}, policy, Date.now());
     },
 
     /**
@@ -104,15 +125,22 @@ function pagersOf(role: string, channels: PagerChannel[], options: PagingOptions
   );
   const counts = new Map<string, number>();
   return channels.map((channel, index) => {
-    const pager =
-      channel.type === 'pagerduty'
-        ? createPagerDutyPager({ ...channel, timeoutMs })
-        : createWebhookPager({ ...channel, timeoutMs });
+    const pager = pagerOf(channel, timeoutMs);
     const count = (counts.get(pager.name) ?? 0) + 1;
     counts.set(pager.name, count);
     const name = count === 1 ? pager.name : `${pager.name}-${count}`;
     return { name, where: `paging.roles.${role}.channels[${index}] (${pager.name})`, pager };
   });
+}
+
+function pagerOf(channel: PagerChannel, timeoutMs: number): Pager {
+  if (channel.type === 'pagerduty') return createPagerDutyPager({ ...channel, timeoutMs });
+  const { template, url, bearerToken } = channel;
+  if (template === 'grafana-irm') return createGrafanaIrmPager({ url, bearerToken, timeoutMs });
+  // The configuration is refused without its key.
+  if (template === 'jsm-operations')
+    return createJsmOperationsPager({ url, apiKey: bearerToken ?? '', timeoutMs });
+  return createWebhookPager({ url, bearerToken, timeoutMs });
 }
 
 /**

@@ -1,8 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startGrafanaIrmSink } from '../../demo/vendors/grafana-irm-sink.ts';
+import { startJsmOperationsSink } from '../../demo/vendors/jsm-operations-sink.ts';
 import { startPagerDutySink } from '../../demo/vendors/pagerduty-sink.ts';
 import { type SinkBehaviour, startWebhookSink } from '../../demo/vendors/webhook-sink.ts';
 import type { PageInput } from '../contract.ts';
+import { createGrafanaIrmPager } from '../pager-webhook/grafana-irm.ts';
 import { createWebhookPager } from '../pager-webhook/index.ts';
+import { createJsmOperationsPager } from '../pager-webhook/jsm-operations.ts';
 import { createPagerDutyPager } from '../pagerduty/index.ts';
 import type { Pager } from './pager.ts';
 
@@ -36,6 +40,10 @@ const PAGERS: {
   start(): Promise<Vendor>;
   create(url: string, timeoutMs?: number): Pager;
   severities: Record<string, string>;
+  /** Whether people see there that somebody has acknowledged elsewhere. */
+  acknowledges?: false;
+  /** Facts stand in lines of ours; a value has none. */
+  lines?: true;
 }[] = [
   {
     name: 'pagerduty',
@@ -59,6 +67,40 @@ const PAGERS: {
     create: (url, timeoutMs) => createWebhookPager({ url, bearerToken: SECRET, timeoutMs }),
     severities: { SEV1: 'SEV1', SEV2: 'SEV2', SEV3: 'SEV3', SEV4: 'SEV4' },
   },
+  {
+    name: 'jsm-operations',
+    async start() {
+      const sink = await startJsmOperationsSink({ apiKey: SECRET });
+      return {
+        ...sink,
+        shown: () =>
+          sink.alerts().map(({ alias, message, priority, acknowledged, closed }) => {
+            return { dedupKey: alias, title: message, severity: priority, acknowledged, resolved: closed };
+          }),
+      };
+    },
+    create: (url, timeoutMs) => createJsmOperationsPager({ url, apiKey: SECRET, timeoutMs }),
+    severities: { SEV1: 'P1', SEV2: 'P2', SEV3: 'P3', SEV4: 'P4' },
+    lines: true,
+  },
+  {
+    name: 'grafana-irm',
+    async start() {
+      const sink = await startGrafanaIrmSink();
+      return {
+        ...sink,
+        shown: () =>
+          sink.groups().map(({ alertUid, title, severity, resolved }) => {
+            return { dedupKey: alertUid, title, severity, acknowledged: false, resolved };
+          }),
+      };
+    },
+    // The address is the secret there.
+    create: (url, timeoutMs) => createGrafanaIrmPager({ url: `${url}/${SECRET}/`, timeoutMs }),
+    severities: { SEV1: 'SEV1', SEV2: 'SEV2', SEV3: 'SEV3', SEV4: 'SEV4' },
+    acknowledges: false,
+    lines: true,
+  },
 ];
 
 const PAGE: PageInput = {
@@ -71,7 +113,7 @@ const PAGE: PageInput = {
   links: [{ text: 'Incident', href: 'https://firebreak.example.com/incidents/inc-1' }],
 };
 
-describe.each(PAGERS)('$name', ({ start, create, severities }) => {
+describe.each(PAGERS)('$name', ({ start, create, severities, acknowledges = true, lines }) => {
   let vendor: Vendor;
   beforeEach(async () => {
     vendor = await start();
@@ -100,9 +142,9 @@ describe.each(PAGERS)('$name', ({ start, create, severities }) => {
     const pager = create(vendor.url);
     await pager.send(PAGE);
     await pager.update(PAGE, 'acknowledge');
-    expect(vendor.shown()).toMatchObject([{ acknowledged: true, resolved: false }]);
+    expect(vendor.shown()).toMatchObject([{ acknowledged: acknowledges, resolved: false }]);
     await pager.update(PAGE, 'resolve');
-    expect(vendor.shown()).toMatchObject([{ acknowledged: true, resolved: true }]);
+    expect(vendor.shown()).toMatchObject([{ acknowledged: acknowledges, resolved: true }]);
   });
 
   it('updates a page the vendor never got without an error', async () => {
@@ -192,7 +234,9 @@ describe.each(PAGERS)('$name', ({ start, create, severities }) => {
     expect(page?.title).toMatch(/^\[31mline break"/);
     expect(page?.title.length).toBeLessThanOrEqual(1_024);
     const body = JSON.stringify(vendor.accepted());
-    expect(body).not.toMatch(/javascript:|not a url|\\u0000|\\u001b|\\ud800|\u202e|\\r|\\n/);
+    expect(/javascript:|not a url|\\u0000|\\u001b|\\ud800|\u202e|\\r/.exec(body)?.[0]).toBeUndefined();
+    expect(body.includes('\\n')).toBe(lines === true);
+    expect(body).not.toContain('\\nbreak');
     expect(body).not.toContain('another');
     expect(Buffer.byteLength(body)).toBeLessThan(512 * 1024);
   });

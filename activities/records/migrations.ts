@@ -76,6 +76,43 @@ const MIGRATIONS: readonly Migration[] = [
     name: 'incidents by the time they were opened, for reports',
     statements: ['create index incidents_opened on incidents (opened_at, ordinal)'],
   },
+  {
+    version: 3,
+    name: 'encrypted texts of samples, their keys, and who did what with them',
+    statements: [
+      // A key without its wrapped bytes is destroyed, for good: the row says that there was one, and when it went.
+      `create table evidence_keys (
+        id text primary key,
+        incident_id text not null,
+        source text not null,
+        wrapped text,
+        wrapping_key_id text not null,
+        created_at timestamptz not null,
+        destroy_at timestamptz not null,
+        destroyed_at timestamptz,
+        check ((wrapped is null) = (destroyed_at is not null))
+      )`,
+      // One live key an incident and source: what comes later is destroyed with what came first, never after it.
+      `create unique index evidence_keys_live on evidence_keys (incident_id, source) where wrapped is not null`,
+      `create table evidence_texts (
+        incident_id text not null,
+        ref text not null,
+        key_id text not null references evidence_keys (id),
+        sealed text not null,
+        created_at timestamptz not null,
+        primary key (incident_id, ref)
+      )`,
+      'create index evidence_texts_key on evidence_texts (key_id)',
+      `create table evidence_log (
+        incident_id text not null,
+        seq integer not null check (seq >= 1),
+        entry jsonb not null,
+        prev_hash text not null,
+        hash text not null,
+        primary key (incident_id, seq)
+      )`,
+    ],
+  },
 ];
 
 /** Any fixed number: two processes that start at once migrate one after the other ("fbrk" in ASCII). */

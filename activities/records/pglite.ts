@@ -144,6 +144,7 @@ function pgliteClient(thread: PgliteThread, release: () => Promise<void>): SqlCl
   };
 
   return {
+    embedded: true,
     query: (text, params) => exclusively(() => session.query(text, params)),
     transaction: (work) =>
       exclusively(async () => {

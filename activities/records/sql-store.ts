@@ -1,4 +1,5 @@
 import type { ActionItem, IncidentView, TimelineEntry, TimelineKind } from '../../domain/incident.ts';
+import { createEvidenceStore } from '../evidence/sql-store.ts';
 import { chainHash, genesisHash, sha256, storable, storableText } from './chain.ts';
 import type { SqlClient, SqlSession } from './sql.ts';
 import { RecordsError } from './sql.ts';
@@ -123,10 +124,12 @@ export function createRecordsStore(client: SqlClient): RecordsStore {
 
     timeline: (incidentId) => readTimeline(client, incidentId),
 
+    evidence: createEvidenceStore(client),
+
     async incidentsSince({ sinceMs, mode, kinds, limit }) {
       const wanted = listLimit(limit);
       const rows = await client.query<{ view: IncidentView }>(
-        `select view from incidents where opened_at >= $1::timestamptz and view ->> 'mode' = $2::text
+        `select view from incidents where opened_at >= $1::timestamptz and view ->> 'mode' = $2::text and view -> 'drill' is null
          order by opened_at desc, ordinal desc limit $3::int4`,
         [isoTime(sinceMs), mode, wanted + 1],
       );

@@ -14,6 +14,8 @@ export interface SqlClient extends SqlSession {
   /** Commits when `work` returns, rolls back when it throws; nothing else runs in its session meanwhile. */
   transaction<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
   close(): Promise<void>;
+  /** Its files are this process's alone: what is deleted can be taken out of them at once, the log of writes too. */
+  embedded?: true;
 }
 
 /** A failure of the records, with the type that activities and edges hand on (domain/failure.ts). */

@@ -7,6 +7,7 @@ import type {
   TimelineKind,
 } from '../../domain/incident.ts';
 import type { Mode } from '../../domain/target.ts';
+import type { EvidenceStore } from '../evidence/store.ts';
 
 /** Somebody's attempt to decide or act, recorded by the edge before it is sent: denied and duplicate ones too. */
 export interface DecisionAttempt {
@@ -96,6 +97,8 @@ export interface RecordsStore {
   }): Promise<IncidentActionItem[]>;
   /** In the order they were recorded. */
   attempts(incidentId: string): Promise<DecisionAttempt[]>;
+  /** Encrypted texts of samples, beside the records. */
+  evidence: EvidenceStore;
   /** Recomputes the incident's hash chain. NotFound for an unknown incident. */
   verifyChain(incidentId: string): Promise<ChainVerdict>;
   /** Resolves when the database answers: for readiness. */

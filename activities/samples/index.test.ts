@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
+import type { ApplicationFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { fail } from '../failure.ts';
 import { createSampleActivities } from './index.ts';
 
 /** What a harmful output says; it may be neither in the summary nor in an error. */
@@ -21,7 +23,19 @@ const REQUEST = {
 
 function sampleAt(minute: number, rest: object = {}) {
   const at = new Date(FROM_MS + minute * 60_000).toISOString();
-  return { id: `out-${minute}`, requestId: `req-${minute}`, at, categories: ['hate'], text: CANARY, ...rest };
+  return {
+    id: `out-${minute}`,
+    requestId: `req-${minute}`,
+    at,
+    categories: ['hate'],
+    text: textOf(minute),
+    ...rest,
+  };
+}
+
+/** No two resemble each other: near-duplicates would be one sample. */
+function textOf(what: number | string): string {
+  return `${CANARY} ${sha256(String(what))}`;
 }
 
 function sha256(text: string): string {
@@ -59,6 +73,17 @@ describe('collecting samples', () => {
     return createSampleActivities({ sources, timeoutMs }).collectSamples({ ...REQUEST, ...input });
   }
 
+  it('gives the summary without texts where they cannot be kept for good, and tries again where they may be', async () => {
+    answer = { body: { items: [sampleAt(1)] } };
+    const sources = { outputs: { type: 'http-json' as const, url, text: 'keep' as const } };
+    const collecting = (failure: ApplicationFailure) =>
+      createSampleActivities({ sources, keepTexts: () => Promise.reject(failure) }).collectSamples(REQUEST);
+    const refused = await collecting(fail('Unauthorized', 'the records refuse the password'));
+    expect(refused).toMatchObject({ count: 1, textsProblem: 'the records refuse the password' });
+    expect(refused.items.some((item) => item.kept)).toBe(false);
+    await expect(collecting(fail('Unavailable', 'the records are away'))).rejects.toThrow('away');
+  });
+
   async function failureOf(collecting: Promise<unknown>) {
     const error: unknown = await collecting.then(
       () => undefined,
@@ -86,7 +111,7 @@ describe('collecting samples', () => {
       deployment: 'llm-api',
       from: '2025-03-01T12:00:00.000Z',
       to: '2025-03-01T12:15:00.000Z',
-      limit: '50',
+      limit: '500',
       harmful: 'true',
     };
     expect(asked).toEqual([{ query, authorization: `Bearer ${TOKEN}` }]);
@@ -101,15 +126,19 @@ describe('collecting samples', () => {
       id: 'out-3',
       requestId: 'req-3',
       categories: ['hate', 'pii'],
-      sha256: sha256(CANARY),
-      length: CANARY.length,
+      sha256: sha256(textOf(3)),
+      length: textOf(3).length,
+      ref: `s-${sha256('outputs\nout-3').slice(0, 10)}`,
     });
     expect(JSON.stringify(summary)).not.toContain('CANARY');
   });
 
   it('measures a text itself, whatever the source says of it', async () => {
     answer = { body: { items: [sampleAt(1, { sha256: 'a'.repeat(64), length: 1 })] } };
-    expect((await collect()).items[0]).toMatchObject({ sha256: sha256(CANARY), length: CANARY.length });
+    expect((await collect()).items[0]).toMatchObject({
+      sha256: sha256(textOf(1)),
+      length: textOf(1).length,
+    });
   });
 
   it('takes hash and length of a source that keeps the text to itself', async () => {
@@ -137,6 +166,7 @@ describe('collecting samples', () => {
     const many = Array.from({ length: 1_000 }, (_, number) =>
       sampleAt(1, {
         id: `out-${number}`,
+        text: textOf(number),
         categories: Array.from(
           { length: 50 },
           (_unused, index) => `category-${number}-${index}-${'x'.repeat(20)}`,

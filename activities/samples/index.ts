@@ -1,30 +1,52 @@
-import axios, { isCancel } from 'axios';
+import { ApplicationFailure } from '@temporalio/common';
 import type { z } from 'zod';
+import { mergeNearDuplicates } from '../../domain/samples/near-duplicates.ts';
+import { stratify } from '../../domain/samples/stratify.ts';
+import { currentAttempt } from '../attempt.ts';
 import type { SampleActivities } from '../contract.ts';
-import { fail, fromAxios } from '../failure.ts';
-import { countCategories, type KeptSample, sampleAnswer, withoutText } from './sample-answer.ts';
+import type { KeepTexts } from '../evidence/keep.ts';
+import { fail } from '../failure.ts';
+import {
+  type Candidate,
+  candidateOf,
+  countCategories,
+  httpLink,
+  isPlainId,
+  sampleItem,
+  sha256Of,
+} from './sample-answer.ts';
+import { readHttpJson } from './sources/http-json.ts';
+import { readLoki } from './sources/loki.ts';
+import { readPostgres } from './sources/postgres.ts';
+import type { SampleSource, SourceQuestion, SourceRows } from './sources/types.ts';
 
-export interface SampleSource {
-  url: string;
-  bearerToken?: string;
-}
+export type { SampleSource } from './sources/types.ts';
 
 export interface SampleOptions {
   sources: Record<string, SampleSource>;
   /** Of the whole exchange. */
   timeoutMs?: number;
+  /** Where texts are kept; absent: no source may keep any. */
+  keepTexts?: KeepTexts;
 }
 
 /** Content stores search; workflows give an attempt 60 s. */
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** 50 outputs of 100,000 characters; what is larger would only be hashed and dropped. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** Above what runbooks may ask for (50): a bound of the summary's size whatever calls this. */
 const MAX_SAMPLES = 200;
+/** Rows to choose from for each sample that is wanted: enough that a category of one in ten is seen. */
+const CANDIDATES_PER_SAMPLE = 10;
+/** Rows in all: their texts are held in memory while they are compared. */
+const MAX_CANDIDATES = 500;
+/** Hex digits of a sample's short reference: 40 bits, for the at most 200 samples of an incident. */
+const REF_DIGITS = 10;
+/** Attempts of the activity in which the records, or a detector elsewhere, may come back. */
+const KEEP_ATTEMPTS = 5;
+const DEFAULT_RETENTION_MS = 30 * 24 * 3_600_000;
 
 /**
- * Recent harmful outputs of a target, as evidence without the outputs: their text is hashed, measured and dropped here,
- * and never returned, logged or part of an error.
+ * Recent harmful outputs of a target, as evidence without the outputs: their text is hashed, measured, kept encrypted
+ * where the source says so, and dropped here; it is never returned, logged or part of an error.
  */
 export function createSampleActivities(options: SampleOptions): SampleActivities {
   return {
@@ -32,82 +54,151 @@ export function createSampleActivities(options: SampleOptions): SampleActivities
      * @throws InvalidInput for an unknown source or an answer without the documented shape; RateLimited, Unavailable,
      * Unauthorized, NotFound as the source answered.
      */
-    async collectSamples({ source: name, target, fromMs, toMs, limit }) {
+    async collectSamples({ incidentId, source: name, target, fromMs, toMs, limit }) {
       const source = Object.hasOwn(options.sources, name) ? options.sources[name] : undefined;
       if (source === undefined)
         throw fail('InvalidInput', `there is no source of samples: configure samples.${name}`);
       const wanted = Math.max(1, Math.min(MAX_SAMPLES, Math.floor(limit)));
-      const url = new URL(source.url);
-      const query = {
-        namespace: target.namespace,
-        deployment: target.name,
-        from: new Date(fromMs).toISOString(),
-        to: new Date(toMs).toISOString(),
-        limit: String(wanted),
-        harmful: 'true',
-      };
-      for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
-
       const what = `samples.${name}`;
-      const body = await get(url.href, source.bearerToken, options.timeoutMs ?? DEFAULT_TIMEOUT_MS, what);
-      const kept = parse(body, what)
-        // A source that ignores the window would put older outputs on this incident's account.
-        .filter(({ atMs }) => atMs >= fromMs && atMs <= toMs)
-        .sort((a, b) => b.atMs - a.atMs);
-      const samples = [...new Map(kept.toReversed().map((sample) => [sample.id, sample])).values()]
-        .toReversed()
-        .slice(0, wanted);
-      return {
-        count: samples.length,
+      const answer = await read(source, {
+        target,
+        fromMs,
+        toMs,
+        wanted,
+        candidates: Math.min(MAX_CANDIDATES, wanted * CANDIDATES_PER_SAMPLE),
+        timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        what,
+      });
+      const { candidates, malformed } = parse(answer, what);
+      const chosen = choose(candidates, { fromMs, toMs, wanted });
+      const items = chosen.map(({ kept: { atMs, ...sample }, similar }) => {
+        const link = sample.link ?? filledLink(source.link, sample);
+        return {
+          ...sample,
+          ...(link !== undefined && { link }),
+          ref: `s-${sha256Of(`${name}\n${sample.id}`).slice(0, REF_DIGITS)}`,
+          ...(similar > 0 && { similar }),
+        };
+      });
+      const summary = {
+        count: items.length,
         from: name,
-        byCategory: countCategories(samples),
-        items: samples.map(({ atMs, ...sample }) => sample),
+        byCategory: countCategories(chosen.map(({ kept }) => kept)),
+        items,
+        ...(malformed > 0 && { malformed }),
+      };
+      if (source.text !== 'keep' || !options.keepTexts) return summary;
+      const texts = chosen.flatMap(({ text }, index) => {
+        const ref = items[index]?.ref;
+        return text === undefined || ref === undefined ? [] : [{ ref, text }];
+      });
+      if (texts.length === 0) return summary;
+      let kept: Awaited<ReturnType<KeepTexts>>;
+      try {
+        kept = await options.keepTexts({
+          incidentId,
+          source: name,
+          retentionMs: source.retentionMs ?? DEFAULT_RETENTION_MS,
+          texts,
+        });
+      } catch (error) {
+        // What can be kept of the samples is worth more than the texts: those are tried for again a few times only.
+        if (!(error instanceof ApplicationFailure)) throw error;
+        if (error.nonRetryable !== true && (currentAttempt() ?? 1) < KEEP_ATTEMPTS) throw error;
+        return { ...summary, textsProblem: error.message };
+      }
+      const { keptRefs, destroyAtMs } = kept;
+      return {
+        ...summary,
+        items: items.map((item) => (keptRefs.has(item.ref) ? { ...item, kept: true } : item)),
+        keptUntilMs: destroyAtMs,
       };
     },
   };
 }
 
-async function get(url: string, token: string | undefined, timeoutMs: number, what: string): Promise<string> {
-  try {
-    const { data } = await axios.get<string>(url, {
-      headers: {
-        Accept: 'application/json',
-        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-      },
-      signal: AbortSignal.timeout(timeoutMs),
-      // A token must not follow a redirect to another host.
-      maxRedirects: 0,
-      maxContentLength: MAX_ANSWER_BYTES,
-      responseType: 'text',
-      transformResponse: (body) => body,
-    });
-    return data;
-  } catch (error) {
-    if (isCancel(error)) throw fail('Unavailable', `${what}: no answer within ${timeoutMs} ms`);
-    throw fromAxios(error, what);
-  }
+function read(source: SampleSource, question: SourceQuestion): Promise<SourceRows> {
+  if (source.type === 'loki') return readLoki(source, question);
+  return source.type === 'postgres' ? readPostgres(source, question) : readHttpJson(source, question);
 }
 
-function parse(body: string, what: string): KeptSample[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(body);
-  } catch {
-    // The parser's own message quotes the text.
-    throw fail('InvalidInput', `${what}: the answer is no JSON`);
+function parse({ rows, strict }: SourceRows, what: string): { candidates: Candidate[]; malformed: number } {
+  const candidates: Candidate[] = [];
+  let malformed: { count: number; first: string } | undefined;
+  for (const [index, row] of rows.entries()) {
+    const item = sampleItem.safeParse(row);
+    if (item.success) candidates.push(candidateOf(item.data));
+    else {
+      malformed ??= { count: 0, first: wrongPlace(item.error, strict ? index : undefined) };
+      malformed.count++;
+    }
   }
-  const answer = sampleAnswer.safeParse(json);
-  if (!answer.success)
-    throw fail('InvalidInput', `${what}: ${wrongPlace(answer.error)}; see docs/samples.md`);
-  return answer.data.items.map(withoutText);
+  // A source of our own shape is wrong as a whole; of somebody's logs, a few lines may be of another kind.
+  if (malformed && (strict || candidates.length === 0)) {
+    throw fail('InvalidInput', `${what}: ${malformed.first}; see docs/samples.md`);
+  }
+  return { candidates, malformed: malformed?.count ?? 0 };
+}
+
+interface Chosen {
+  kept: Candidate['kept'];
+  text?: string | undefined;
+  similar: number;
+}
+
+/** Within the window, each id once, near-duplicates as one, by category; newest first. */
+function choose(
+  candidates: readonly Candidate[],
+  { fromMs, toMs, wanted }: { fromMs: number; toMs: number; wanted: number },
+): Chosen[] {
+  const newestFirst = candidates
+    // A source that ignores the window would put older outputs on this incident's account.
+    .filter(({ kept }) => kept.atMs >= fromMs && kept.atMs <= toMs)
+    .sort((a, b) => b.kept.atMs - a.kept.atMs);
+  const unique = [
+    ...new Map(newestFirst.toReversed().map((one) => [one.kept.id, one])).values(),
+  ].toReversed();
+  const merged = mergeNearDuplicates(
+    unique.map(({ kept, text, shingled }) => ({
+      kept,
+      text,
+      sha256: kept.sha256,
+      ...(shingled && { shingled }),
+    })),
+  );
+  return stratify(
+    merged.map(({ sample: { kept, text }, similar }) => ({
+      kept,
+      text,
+      similar: similar.length,
+      atMs: kept.atMs,
+      categories: kept.categories,
+    })),
+    wanted,
+  );
+}
+
+/** Only ids go into a link, encoded; one that does not look like an id gets none. */
+function filledLink(
+  template: string | undefined,
+  { id, requestId }: { id: string; requestId: string },
+): string | undefined {
+  if (template === undefined || !isPlainId(id)) return undefined;
+  if (template.includes('{requestId}') && !isPlainId(requestId)) return undefined;
+  return httpLink(
+    template
+      .replaceAll('{id}', encodeURIComponent(id))
+      .replaceAll('{requestId}', encodeURIComponent(requestId)),
+  );
 }
 
 /** Where the shape is wrong: of our own schema's names and positions only, as values are model output. */
-function wrongPlace(error: z.ZodError): string {
+function wrongPlace(error: z.ZodError, index: number | undefined): string {
   const [issue] = error.issues;
   const path = issue?.path
     .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
     .join('');
-  const where = path ? path.replace(/^\./, '') : 'the answer';
+  const place = index === undefined ? 'every row: ' : `items[${index}]`;
+  const where = `${place}${index === undefined ? (path ?? '').replace(/^\./, '') || 'the row' : (path ?? '')}`;
   return `${where} is not as documented${issue?.code === 'custom' ? ` (${issue.message} is needed)` : ''}`;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { SampleSummary } from '../../domain/incident.ts';
+import { type Shingled, shingle } from '../../domain/samples/near-duplicates.ts';
 
 /**
  * What a source of samples answers, and what is kept of it. A source is trusted to be the source; what it holds was
@@ -17,7 +18,15 @@ const OTHER_CATEGORIES = 'other';
 /** With 200 samples the summary stays far below Temporal's 2 MB for one payload. */
 const MAX_LINK_CHARS = 1_000;
 
-const item = z
+/**
+ * `GET ?namespace=&deployment=&from=&to=&limit=&harmful=true` (times in RFC 3339) answers this, newest first:
+ *
+ *     { "items": [{ "id": "out-1", "at": "2025-01-01T00:00:00Z", "categories": ["hate"], "text": "...",
+ *                   "requestId": "req-1", "link": "https://store.example.com/out-1" }] }
+ *
+ * Either `text` or both `sha256` (hex, of its UTF-8) and `length` (UTF-16 code units). Other members are ignored.
+ */
+export const sampleItem = z
   .object({
     id: z.string().min(1),
     at: z.iso.datetime({ offset: true }),
@@ -38,21 +47,23 @@ const item = z
     },
   );
 
-/**
- * `GET ?namespace=&deployment=&from=&to=&limit=&harmful=true` (times in RFC 3339) answers this, newest first:
- *
- *     { "items": [{ "id": "out-1", "at": "2025-01-01T00:00:00Z", "categories": ["hate"], "text": "...",
- *                   "requestId": "req-1", "link": "https://store.example.com/out-1" }] }
- *
- * Either `text` or both `sha256` (hex, of its UTF-8) and `length` (UTF-16 code units). Other members are ignored.
- */
-export const sampleAnswer = z.object({ items: z.array(item) });
-
-type SampleItem = z.output<typeof item>;
+export type SampleItem = z.output<typeof sampleItem>;
 export type KeptSample = SampleSummary['items'][number] & { atMs: number };
 
+/** A sample before it is chosen. The text is here and nowhere else: `kept` is what leaves the activity. */
+export interface Candidate {
+  kept: KeptSample;
+  text?: string;
+  shingled?: Shingled;
+}
+
+export function candidateOf(sample: SampleItem): Candidate {
+  const { text } = sample;
+  return { kept: withoutText(sample), ...(text !== undefined && { text, shingled: shingle(text) }) };
+}
+
 /** A sample without its text. */
-export function withoutText(sample: SampleItem): KeptSample {
+function withoutText(sample: SampleItem): KeptSample {
   const { text, sha256 = '', length = 0 } = sample;
   const link = sample.link === undefined ? undefined : httpLink(sample.link);
   return {
@@ -84,8 +95,13 @@ export function countCategories(samples: readonly KeptSample[]): Record<string, 
   return Object.fromEntries([...named, [OTHER_CATEGORIES, others]]);
 }
 
+/** Whether an id can stand in a link as it is. */
+export function isPlainId(id: string): boolean {
+  return ID.test(id);
+}
+
 /** An id that is none (a sentence, control characters, too long) could be the output itself: its digest stands for it. */
-function plainId(id: string): string {
+export function plainId(id: string): string {
   return ID.test(id) ? id : `sha256:${sha256Of(id)}`;
 }
 
@@ -109,7 +125,7 @@ function plainCategories(categories: readonly string[]): string[] {
 }
 
 /** Only http(s), without credentials; cut links lead nowhere, so a long one is left out. */
-function httpLink(link: string): string | undefined {
+export function httpLink(link: string): string | undefined {
   if (link.length > MAX_LINK_CHARS || !URL.canParse(link)) return undefined;
   const url = new URL(link);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;
@@ -117,6 +133,6 @@ function httpLink(link: string): string | undefined {
   return url.href.length > MAX_LINK_CHARS ? undefined : url.href;
 }
 
-function sha256Of(text: string): string {
+export function sha256Of(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

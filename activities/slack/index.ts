@@ -1,18 +1,22 @@
-import type { IncidentView } from '../../domain/incident.ts';
-import type { ChatActivities, ChatMessageRef } from '../contract.ts';
-import { createIncidentChannel, type IncidentChannel } from './channel.ts';
-import { renderEntries, renderIncident } from './render.ts';
+import { createHash } from 'node:crypto';
+import type { ChatActivities } from '../contract.ts';
+import { createSlackClient, startCalls } from './calls.ts';
+import { createOwnUser } from './own-user.ts';
+import { createPace, type Pace } from './pace.ts';
+import { publish } from './publish.ts';
+import type { RoomOptions } from './room.ts';
 
 export interface SlackChatOptions {
   /**
    * Bot token (xoxb-) with chat:write, and channels:history (groups:history for a private channel): without it retries cannot
-   * look for what is there already, and may post it twice.
+   * look for what is there already, and may post it twice. Channels of incidents need more: docs/slack-messages.md.
    */
   token: string;
   /** Id of the channel (C...): Slack finds messages by id only. */
   channel: string;
   /** Base URL of the Web API, ending in /api/; Slack's own where absent. */
   apiUrl?: string | undefined;
+  rooms?: RoomOptions | undefined;
 }
 
 /**
@@ -21,52 +25,24 @@ export interface SlackChatOptions {
  * same moment.
  *
  * @param options undefined where chat is not configured: then nothing is published.
+ * @param pace shared by all that post with this app in the process.
  */
-export function createSlackChat(options: SlackChatOptions | undefined): ChatActivities {
+export function createSlackChat(
+  options: SlackChatOptions | undefined,
+  pace: Pace = createPace(),
+): ChatActivities {
   if (options === undefined) return { publishIncident: async () => ({}) };
-  const { token, channel: id, apiUrl } = options;
-  const channel = createIncidentChannel({ token, channel: id, ...(apiUrl === undefined ? {} : { apiUrl }) });
+  const { token, channel, apiUrl, rooms } = options;
+  const client = createSlackClient({ token, apiUrl });
+  const ownUser = createOwnUser();
   return {
-    publishIncident: async ({ view, message }) => ({ message: await publish(channel, view, message) }),
+    publishIncident: async ({ view, message }) => {
+      const calls = startCalls(client, pace, view.incidentId);
+      return publish({ calls, channel, rooms, ownUser, digest }, view, message);
+    },
   };
 }
 
-async function publish(
-  channel: IncidentChannel,
-  view: IncidentView,
-  known: ChatMessageRef | undefined,
-): Promise<ChatMessageRef> {
-  const { at, isNew } = await publishMessage(channel, view, known);
-  const unposted = view.timeline.filter((entry) => entry.seq > (known?.postedSeq ?? -1));
-  // Asked even where nothing failed: an attempt that posted and then lost its answer looks the same from here.
-  const oldestMs = Math.min(...unposted.map((entry) => entry.atMs));
-  const postedSeq =
-    unposted.length === 0 || isNew ? -1 : await channel.lastSeqInThread(at, view.incidentId, oldestMs);
-  const entries = unposted.filter((entry) => entry.seq > postedSeq);
-  const lastSeq = Math.max(known?.postedSeq ?? -1, postedSeq, ...entries.map((entry) => entry.seq));
-  if (entries.length > 0) await channel.postEntries(at, view.incidentId, lastSeq, renderEntries(entries));
-  return { ...at, postedSeq: lastSeq };
-}
-
-async function publishMessage(
-  channel: IncidentChannel,
-  view: IncidentView,
-  known: ChatMessageRef | undefined,
-): Promise<{ at: { channel: string; ts: string }; isNew: boolean }> {
-  const { incidentId } = view;
-  const message = renderIncident(view);
-  if (known !== undefined) {
-    const at = { channel: known.channel, ts: known.ts };
-    if (await channel.updateIncident(at, incidentId, message)) return { at, isNew: false };
-  }
-  const found = await channel.findIncident(incidentId, openedAtMs(view), known?.ts);
-  if (found !== undefined && (await channel.updateIncident(found, incidentId, message))) {
-    return { at: found, isNew: false };
-  }
-  return { at: await channel.postIncident(incidentId, message), isNew: true };
-}
-
-/** No message about the incident is older than this. */
-function openedAtMs(view: IncidentView): number {
-  return view.milestones.triggered ?? Math.min(Date.now(), ...view.timeline.map((entry) => entry.atMs));
+function digest(message: unknown): string {
+  return createHash('sha256').update(JSON.stringify(message)).digest('hex').slice(0, 16);
 }

@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { PendingApproval, TimelineEntry } from '../../domain/incident.ts';
 import { ACTION_IDS as HANDLED } from '../../webhooks/slack/render.ts';
 import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../../webhooks/test-support/incident.ts';
-import { ACTION_IDS } from './blocks.ts';
-import { renderEntries, renderIncident } from './render.ts';
+import { ACTION_IDS, sizeOf } from './blocks.ts';
+import { renderEntries } from './entries.ts';
+import { MAX_MESSAGE } from './limits.ts';
+import { renderIncident } from './render.ts';
 
 const HOSTILE = '@channel <!channel> <@U1> # heading [x](http://e) <script> *bold* `c` :fire:';
 
@@ -32,10 +34,11 @@ describe('renderIncident', () => {
       '[SEV1] Harmful outputs of models/llm-api',
       'State\ncontained',
       'Target\nlocal/models/Deployment/llm-api',
-      'Harm rate\n8.10 %',
-      'Traffic\nopen: 0 % to the target, the rest to llm-fallback',
+      'Harm rate\n8.1% when last looked',
+      'Traffic\nopen: 0% to the target, the rest to llm-fallback',
       'A human is needed: the fallback is unhealthy',
-      'Step rollback waits for approval until 10:11:00 UTC (0 of 1 from ml-oncall or commander)',
+      'Step rollback waits for approval since 10:01 UTC, until 10:11 UTC (0 of 1 from ml-oncall or commander)',
+      'Approve or reject step rollback by 10:11 UTC: 1 of ml-oncall or commander.',
       'Nobody has acknowledged it yet',
       INCIDENT_ID,
     ]) {
@@ -59,13 +62,21 @@ describe('renderIncident', () => {
     expect(buttonsIn(blocks).map(({ action_id, value }) => [action_id, JSON.parse(String(value))])).toEqual([
       ['firebreak_approve', decided],
       ['firebreak_reject', decided],
-      ['firebreak_acknowledge', { incidentId: INCIDENT_ID }],
+      ...['acknowledge', 'escalate', 'take_command', 'false_positive', 'stop'].map((name) => [
+        `firebreak_${name}`,
+        { incidentId: INCIDENT_ID },
+      ]),
     ]);
   });
 
   it('offers nothing that has been done, and nothing at all when the incident is over', () => {
     const acknowledged = renderIncident(viewOf({ acknowledgedBy: 'ana', pendingApprovals: [] }));
-    expect(buttonsIn(acknowledged.blocks)).toEqual([]);
+    expect(buttonsIn(acknowledged.blocks).map(({ action_id }) => action_id)).toEqual([
+      'firebreak_escalate',
+      'firebreak_take_command',
+      'firebreak_false_positive',
+      'firebreak_stop',
+    ]);
     expect(textsIn(acknowledged.blocks).join('\n')).not.toContain('Waiting');
     const closed = renderIncident(viewOf({ state: 'closed', outcome: 'recovered', pendingApprovals: [] }));
     expect(buttonsIn(closed.blocks)).toEqual([]);
@@ -94,7 +105,8 @@ describe('renderIncident', () => {
       expect(String(object.text)).not.toMatch(/[<>]/);
     }
     // Rich text is literal; what is escaped there would be shown escaped.
-    expect(objects.filter(({ type }) => type === 'text').map((object) => object.text)).toEqual([HOSTILE]);
+    expect(objects.filter(({ type }) => type === 'text').map((object) => object.text)).toContain(HOSTILE);
+    expect(JSON.stringify(blocks)).not.toMatch(/"type":"(user|usergroup|broadcast|channel|emoji)"/);
   });
 
   it("keeps to Block Kit's limits, however long everything is", () => {
@@ -129,15 +141,19 @@ describe('renderIncident', () => {
     }
     for (const { value } of buttonsIn(blocks)) expect(String(value).length).toBeLessThanOrEqual(2_000);
     expect(textsIn(blocks).join('\n')).toContain('Plan of step step-3');
-    // The button that everybody needs is not the one that is cut.
-    expect(buttonsIn(blocks).at(-1)?.action_id).toBe('firebreak_acknowledge');
+    // The buttons that everybody needs are not those that are cut.
+    expect(buttonsIn(blocks).map(({ action_id }) => action_id)).toEqual(
+      expect.arrayContaining(['firebreak_approve', 'firebreak_acknowledge', 'firebreak_stop']),
+    );
+    expect(sizeOf(blocks)).toBeLessThanOrEqual(MAX_MESSAGE);
   });
 
   it('makes no button whose value would not fit', () => {
     const { blocks } = renderIncident(
       viewOf({ pendingApprovals: [approvalOf({ step: 's'.repeat(2_000) })] }),
     );
-    expect(buttonsIn(blocks).map(({ action_id }) => action_id)).toEqual(['firebreak_acknowledge']);
+    expect(buttonsIn(blocks).map(({ action_id }) => action_id)).not.toContain('firebreak_approve');
+    expect(buttonsIn(blocks).map(({ action_id }) => action_id)).toContain('firebreak_acknowledge');
     expect(textsIn(blocks).join('\n')).toContain('firebreak incident approve');
   });
 
@@ -160,7 +176,7 @@ describe('renderIncident', () => {
     );
     const shown = textsIn(blocks);
     expect(shown).toContain('Verification\ninsufficient-evidence, see below');
-    const verdict = shown.find((text) => text.startsWith('Verification\ninsufficient-evidence: '));
+    const verdict = shown.find((text) => text.startsWith('insufficient-evidence: '));
     for (const line of [
       'Counted: 2 harmful of 1,204 classified outputs (0.166%)',
       'Missing: coverage: too many requests were not classified: harm may be where nobody looked. To do: look at the classifier',
@@ -177,23 +193,96 @@ describe('renderIncident', () => {
 });
 
 describe('renderEntries', () => {
+  const NONE_POSTED = { incidentId: INCIDENT_ID, postedSeq: -1 };
+
   it('shows each entry on a line of its own, without its data', () => {
     const entry = { ...entryOf(1, `Alert ${HOSTILE}`), data: { summary: 'secret text' } };
-    const { text, blocks } = renderEntries([entryOf(0, 'Opened'), entry]);
-    const [lines = ''] = textsIn(blocks);
+    const { message, left } = renderEntries([entryOf(0, 'Opened'), entry], NONE_POSTED);
+    const [lines = ''] = textsIn(message.blocks);
     expect(lines.split('\n')).toEqual([
       '10:00:00 UTC  Opened (firebreak)',
       expect.stringMatching(/^10:00:01 UTC {2}Alert @channel &lt;!channel&gt;.*\(firebreak\)$/),
     ]);
-    expect(JSON.stringify(blocks)).not.toContain('secret text');
-    expect(text).not.toMatch(/[<>]/);
+    expect(JSON.stringify(message.blocks)).not.toContain('secret text');
+    expect(message.text).not.toMatch(/[<>]/);
+    expect(left).toEqual([]);
   });
 
-  it('keeps to the limits and says how much it leaves out', () => {
-    const entries = Array.from({ length: 100 }, (_, seq) => entryOf(seq, `${seq} ${'<'.repeat(1_000)}`));
-    const { blocks } = renderEntries(entries);
-    for (const shown of textsIn(blocks)) expect(shown.length).toBeLessThanOrEqual(3_000);
-    expect(blocks.length).toBeLessThanOrEqual(50);
-    expect(textsIn(blocks).at(-1)).toMatch(/^and 90 more entries/);
+  it('holds a burst in few messages, all of it, in order, within the limits', () => {
+    const entries = Array.from({ length: 500 }, (_, seq) =>
+      entryOf(seq, `Step ${seq} has ended as it should`),
+    );
+    const messages: string[][] = [];
+    for (let left: readonly TimelineEntry[] = entries; left.length > 0; ) {
+      const rendered = renderEntries(left, { ...NONE_POSTED, postedSeq: (left[0]?.seq ?? 0) - 1 });
+      expect(sizeOf(rendered.message.blocks)).toBeLessThanOrEqual(MAX_MESSAGE);
+      for (const shown of textsIn(rendered.message.blocks)) expect(shown.length).toBeLessThanOrEqual(3_000);
+      messages.push(textsIn(rendered.message.blocks).flatMap((text) => text.split('\n')));
+      left = rendered.left;
+    }
+    expect(messages.length).toBeLessThanOrEqual(4);
+    expect(messages.flat()).toHaveLength(500);
+    expect(messages.flat()[499]).toContain('Step 499 has ended');
+  });
+
+  it('says how many entries before are missing, where the view no longer has them', () => {
+    const { message } = renderEntries([entryOf(41, 'Later')], { ...NONE_POSTED, postedSeq: 8 });
+    expect(textsIn(message.blocks)[0]).toContain(
+      `32 entries before: firebreak incident timeline ${INCIDENT_ID}`,
+    );
+  });
+});
+
+describe('the message for somebody who was just woken', () => {
+  it('says who is on it and since when, how the harm rate goes, and what stakeholders were told', () => {
+    const startMs = Date.UTC(2026, 2, 1, 9, 50);
+    const { blocks } = renderIncident(
+      viewOf({
+        acknowledgedBy: 'maria',
+        milestones: { triggered: startMs, acknowledged: Date.UTC(2026, 2, 1, 10, 3) },
+        commander: 'kim',
+        commanderSinceMs: Date.UTC(2026, 2, 1, 10, 7),
+        harmHistory: { stepMs: 60_000, startMs, harmful: [0, 2, 8], classified: [100, 100, 100] },
+        updates: [{ atMs: Date.UTC(2026, 2, 1, 10, 8), by: 'kim', text: 'Users see the fallback' }],
+        updateDueAtMs: Date.UTC(2026, 2, 1, 10, 38),
+      }),
+    );
+    const shown = textsIn(blocks).join('\n');
+    for (const part of [
+      'Acknowledged by\nmaria, since 10:03 UTC',
+      'Commander\nkim, since 10:07 UTC',
+      '▁▃█',
+      'highest 8% at',
+      'Stakeholders\n10:08 UTC, kim: Users see the fallback\nNext update due by 10:38 UTC',
+    ])
+      expect(shown).toContain(part);
+  });
+
+  it('says above Approve what the revisions did, and whether people agree that it is harm', () => {
+    const reviewed = {
+      harmful: 9,
+      benign: 1,
+      unsure: 0,
+      disagreed: [],
+      precision: { value: 0.9, low: 0.6, high: 0.98 },
+    };
+    const samples = { count: 10, from: 'outputs', byCategory: {}, items: [], reviewed };
+    const { blocks } = renderIncident(
+      viewOf({
+        samples,
+        pendingApprovals: [
+          approvalOf({
+            fromServed: { classified: 1_200, harmful: 96, seconds: 600 },
+            toServed: { classified: 80_000, harmful: 40, seconds: 90_000 },
+          }),
+        ],
+      }),
+    );
+    const shown = textsIn(blocks);
+    const plan = shown.indexOf('Plan of step rollback') + 1;
+    expect(shown[plan]).toContain('From revision 2 (model:v2): harm rate 8% (96 of 1,200 outputs)');
+    expect(shown[plan]).toContain('To revision 1 (model:v1): harm rate 0.05% (40 of 80,000 outputs)');
+    expect(shown[plan]).toContain('Reviewed samples: precision 90% (95% interval 60% to 98%)');
+    expect(plan).toBeLessThan(shown.indexOf('Approve'));
   });
 });

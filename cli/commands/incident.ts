@@ -41,7 +41,7 @@ Examples:
   firebreak incident show 3f9a --json | jq .incident.state
   firebreak incident plot 3f9a --output harm.svg
 
-Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL or --url.`,
+Who you are: firebreak login, FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL or --url.`,
   );
 
   /** A command below `incident` with the options that all of them have. */
@@ -188,9 +188,28 @@ Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL
   const note = add('note', 'add a note to the timeline');
   post(note, 'note', (_options, text = '') => ({ text }));
   note.argument('TEXT', 'the note');
+  const escalate = add('escalate', 'page the next level and the commander now').option(
+    '--reason <text>',
+    'why; recorded',
+  );
+  post(escalate, 'escalate', ({ reason }: { reason?: string }) => (reason === undefined ? {} : { reason }));
+  const update = add('update', 'tell the stakeholders what is going on').option(
+    '--next-in <duration>',
+    'when the next update is due, for instance 30m: a reminder',
+    durationMs,
+  );
+  post(update, 'update', ({ nextIn }: { nextIn?: number }, text = '') => ({
+    text,
+    ...(nextIn === undefined ? {} : { remindAfterMs: nextIn }),
+  }));
+  update.argument('TEXT', 'what they are told');
   post(withReason(add('abort', 'stop the steps; what is contained stays contained')), 'abort', because);
   post(withReason(add('resolve', 'declare it resolved')), 'resolve', because);
-  post(withReason(add('false-positive', 'declare that there was no harm')), 'false-positive', because);
+  post(
+    withReason(add('false-positive', 'there was no harm: traffic goes back, nothing is rolled back')),
+    'false-positive',
+    because,
+  );
   const retry = withReason(add('retry', 'run a failed step again')).option(
     '--to-revision <number>',
     'for a rollback: the revision to go to',

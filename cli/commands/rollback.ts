@@ -43,7 +43,7 @@ Examples:
   firebreak rollback apply deployment/llm-api -n models --to 12 --reason "12 was fine, 13 refuses everything"
   firebreak rollback status deployment/llm-api -n models --cluster eu-1
 
-Who you are: FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL or --url.
+Who you are: firebreak login, FIREBREAK_TOKEN or --token-file. Where the server is: FIREBREAK_URL or --url.
 When no server is there to ask: firebreak emergency --help`,
   );
   const withTo = (command: Command): Command =>

@@ -89,7 +89,14 @@ Examples:
     .option('--json', 'print JSON')
     .action(async (options: { config: string; json?: boolean }) => {
       const { runDoctor } = await import('../../worker/doctor.ts');
-      exitWith(await runDoctor({ config: options.config, json: options.json ?? false, env: io.env.all }));
+      exitWith(
+        await runDoctor({
+          config: options.config,
+          json: options.json ?? false,
+          env: io.env.all,
+          write: (text) => void io.stdout.write(text),
+        }),
+      );
     });
 }
 

@@ -1,5 +1,6 @@
 import { formatDuration } from '../../domain/duration.ts';
-import { type IncidentView, MILESTONES, type StepState } from '../../domain/incident.ts';
+import { type IncidentView, MILESTONES, type SampleSummary, type StepState } from '../../domain/incident.ts';
+import { describeReviews } from '../../domain/samples/precision.ts';
 import { targetKey } from '../../domain/target.ts';
 import type { ShownIncident } from '../api-client.ts';
 import { type Colors, plain, plainLines } from '../output.ts';
@@ -79,7 +80,7 @@ function facts(view: IncidentView): [string, string][] {
     ['Acknowledged', view.acknowledgedBy],
     ['Commander', view.commander],
     ['Ticket', view.ticketUrl],
-    ['Samples', view.samples && `${view.samples.count} from ${view.samples.from}`],
+    ['Samples', view.samples && samplesText(view.samples)],
     [
       'Rollback',
       view.rollback &&
@@ -94,6 +95,10 @@ function facts(view: IncidentView): [string, string][] {
   return rows.flatMap(([name, value]) =>
     value === undefined ? [] : [[name, plain(value)] as [string, string]],
   );
+}
+
+function samplesText({ count, from, reviewed }: SampleSummary): string {
+  return `${count} from ${from}${reviewed ? `; ${describeReviews(reviewed)}` : ''}`;
 }
 
 function milestones(view: IncidentView, { dim, green }: Colors): string[] {

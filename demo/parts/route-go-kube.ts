@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, symlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { demoModule } from './demo-module.ts';
 import { checkGo, goBuild } from './go-build.ts';
 import type { PackageRoute } from './package-route.ts';
 import { PLATFORM } from './package-route.ts';
@@ -35,15 +34,8 @@ export function goKubeRoute(names: readonly string[]): PackageRoute {
   };
 }
 
-/** The module lies beside this file in a checkout, and in the package's root when this file was compiled to dist/. */
 function moduleDir(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (;;) {
-    const candidate = join(folder, 'demo', 'kube');
-    if (existsSync(join(candidate, 'go.mod'))) return candidate;
-    if (dirname(folder) === folder) throw new Error('the Go module demo/kube is not in this installation');
-    folder = dirname(folder);
-  }
+  return demoModule('kube');
 }
 
 async function cacheFolder(): Promise<string> {

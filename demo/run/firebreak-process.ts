@@ -38,6 +38,10 @@ export interface FirebreakWorld {
   /** Where each namespace's traffic serves its samples. */
   samplesUrl: string;
   port?: number;
+  /** More runbooks, as YAML by name. */
+  runbooks?: Record<string, string>;
+  /** Further parts of the configuration; they replace those of the same name. */
+  settings?: Record<string, unknown>;
 }
 
 export interface Firebreak {
@@ -73,6 +77,9 @@ export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> 
   mkdirSync(path.join(world.dir, 'runbooks'), { recursive: true });
   writeFileSync(path.join(world.dir, 'runbooks', `${FIRST_RUNBOOK}.yaml`), demoRunbook());
   writeFileSync(path.join(world.dir, 'runbooks', `${SECOND_RUNBOOK}.yaml`), secondTeamRunbook());
+  for (const [name, yaml] of Object.entries(world.runbooks ?? {})) {
+    writeFileSync(path.join(world.dir, 'runbooks', `${name}.yaml`), yaml);
+  }
   const webhook = secretFile(world.dir, 'alertmanager');
   const signing = secretFile(world.dir, 'slack-signing');
   const people = (Object.keys(PEOPLE) as PersonId[]).map((id) => ({
@@ -129,7 +136,8 @@ export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> 
         },
       },
     }),
-    samples: { outputs: { type: 'http-json', url: world.samplesUrl } },
+    // What the demo's model writes is made up; kept for an hour, so that `firebreak sample reveal` shows what it does.
+    samples: { outputs: { type: 'http-json', url: world.samplesUrl, text: 'keep', retention: '1h' } },
     access: {
       people: people.map(({ id, token }) => ({
         id,
@@ -140,6 +148,7 @@ export async function startFirebreak(world: FirebreakWorld): Promise<Firebreak> 
       })),
       rules: { responder: ['ml-oncall', 'security-oncall'], commander: ['commander'] },
     },
+    ...world.settings,
   };
   writeFileSync(path.join(world.dir, 'firebreak.yaml'), stringify(config));
 

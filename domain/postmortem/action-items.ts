@@ -1,5 +1,6 @@
 import type { ActionItem, ActionLane, IncidentView } from '../incident.ts';
 import { targetKey } from '../target.ts';
+import { isoDate, withTasks } from './tasks.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -37,15 +38,11 @@ interface Draft {
  * hand the item on. Tasks of the runbook's steps follow. Titles hold names from the cluster as plain text: whoever shows them escapes them.
  */
 export function deriveActionItems(view: IncidentView, atMs: number): ActionItem[] {
+  // Nothing happened.
+  if (view.drill) return withTasks([], view.actionItems);
   const drafts = view.outcome === 'false-positive' ? falsePositive(view) : harmful(view);
   const derived = [...drafts, ...operations(view)].map((draft) => toItem(draft, view, atMs));
   return withTasks(derived, view.actionItems);
-}
-
-/** Items with the tasks that steps of the runbook made, as they stand among those known: nothing derives these again. */
-export function withTasks(items: readonly ActionItem[], known: readonly ActionItem[]): ActionItem[] {
-  const ids = new Set(items.map(({ id }) => id));
-  return [...items, ...known.filter(({ id, step }) => step !== undefined && !ids.has(id))];
 }
 
 function toItem(draft: Draft, view: IncidentView, atMs: number): ActionItem {
@@ -73,11 +70,6 @@ const DUE_DAYS: Record<ActionLane, number> = {
   'safety-debt': SAFETY_DEBT_DUE_DAYS,
   exception: EXCEPTION_RETIRES_DAYS,
 };
-
-/** Day (UTC) as tasks have it: YYYY-MM-DD. */
-export function isoDate(atMs: number): string {
-  return new Date(atMs).toISOString().slice(0, 10);
-}
 
 function falsePositive(view: IncidentView): Draft[] {
   const drafts: Draft[] = [

@@ -57,7 +57,8 @@ function adviseOnStep(step: StepView, view: RunbookView, source: YamlSource): Pr
   }
   switch (step.uses) {
     case 'page':
-      if (step.with.escalate === undefined) {
+      // A policy says itself who is next.
+      if (step.with.escalate === undefined && step.with.policy === undefined) {
         const message =
           'when nobody acknowledges, nobody else is paged: add escalate: { after: 5m, to: [commander] }';
         problems.push(source.problem('page/no-escalation', [...step.path, 'uses'], message));

@@ -27,6 +27,7 @@ const KINDS: Readonly<
   >
 > = {
   role: { rule: 'config/role', what: 'role', names: ({ roles }) => roles },
+  policy: { rule: 'config/policy', what: 'escalation policy', names: ({ policies }) => policies },
   group: { rule: 'config/group', what: 'group', names: ({ groups }) => groups && Object.keys(groups) },
   source: { rule: 'config/source', what: 'source of samples', names: ({ sources }) => sources },
   channel: { rule: 'config/channel', what: 'channel', names: ({ channels }) => channels },

@@ -164,6 +164,12 @@ export const LANGUAGE_RULES = defineRules({
     why: 'A page to a role that there is not reaches nobody.',
     mend: 'Use the name that the message suggests, or add the role to the configuration.',
   },
+  'config/policy': {
+    severity: 'error',
+    asks: 'Escalation policies of pages are configured (paging.policies).',
+    why: 'A page by a policy that there is not reaches nobody.',
+    mend: 'Use the name that the message suggests, or add the policy to the configuration.',
+  },
   'config/group': {
     severity: 'error',
     asks: 'Groups of approvers are configured (access.people and access.rules).',

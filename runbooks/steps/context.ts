@@ -13,6 +13,7 @@ import type {
   RecordActivities,
   SampleActivities,
   TicketActivities,
+  TrafficActivities,
   VerifyOptions,
 } from '../../activities/contract.ts';
 import type { SignedDecision } from '../../domain/decision.ts';
@@ -116,7 +117,8 @@ export interface StepContext {
   /** Fills `${{ expression }}` in a text with values, as plain text on one line each. */
   fill(text: string): Promise<string>;
   readonly cluster: Pick<KubernetesActivities, 'takeSnapshot' | 'readTemplateHash' | 'listChanges'> &
-    Pick<MeasurementActivities, 'judgeHarm'>;
+    Pick<MeasurementActivities, 'judgeHarm'> &
+    Pick<TrafficActivities, 'checkFallback'>;
   readonly vendors: TicketActivities & SampleActivities & NotificationActivities & EndpointActivities;
   readonly records: Pick<RecordActivities, 'writePostmortem'>;
 }
@@ -130,6 +132,8 @@ export interface Approved {
 }
 
 export interface StepRunner {
+  /** What a drill tries of it, changing nothing. @returns what was seen. @throws StepFailure where it would have failed. */
+  rehearse?(context: StepContext): Promise<string>;
   /** Makes what people approve; mutates nothing. */
   prepare?(context: StepContext): Promise<Prepared>;
   /** @returns the step's outputs, plain JSON. */

@@ -8,7 +8,7 @@ export type OutputType = 'string' | 'double' | 'bool' | 'list<string>' | 'dyn';
 export type Outputs = Readonly<Record<string, OutputType>>;
 
 /** What a step names that is written in the configuration of an installation, not in the runbook. */
-export type ReferenceKind = 'role' | 'group' | 'source' | 'channel' | 'endpoint' | 'ticketing';
+export type ReferenceKind = 'role' | 'policy' | 'group' | 'source' | 'channel' | 'endpoint' | 'ticketing';
 
 export interface ConfigReference {
   kind: ReferenceKind;

@@ -43,6 +43,8 @@ const DEEDS: [RegExp, (found: RegExpExecArray, data: Record<string, unknown>) =>
     }),
   ],
   [/^added a note$/, (_, { text }) => ({ does: 'note', reason: text as string })],
+  [/^escalated$/, () => ({ does: 'escalate' })],
+  [/^updated the stakeholders$/, (_, { text }) => ({ does: 'update', reason: text as string })],
   [/^says this is a false positive$/, () => ({ does: 'false-positive' })],
   [/^resolved the incident$/, () => ({ does: 'resolve' })],
   [/^set severity (SEV[1-4])$/, ([, severity]) => ({ does: 'severity', severity })],

@@ -181,6 +181,8 @@ export const DEEDS = [
   'abort',
   'override',
   'note',
+  'escalate',
+  'update',
   'false-positive',
   'resolve',
   'severity',
@@ -200,7 +202,9 @@ const person = z.strictObject({
   breakGlass: z.boolean().default(false).describe('approve: alone, with a reason.'),
   toRevision: z.int().min(1).optional().describe('retry of a rollback: the revision that was chosen.'),
   force: z.enum(['open', 'closed', 'none']).optional().describe('override: the breaker.'),
-  for: laterMoment.default(3_600_000).describe('override: how long; default 1h.'),
+  for: laterMoment
+    .default(3_600_000)
+    .describe('override: how long; update: when the next is due; default 1h.'),
   severity: z.enum(['SEV1', 'SEV2', 'SEV3', 'SEV4']).optional().describe('severity: which.'),
   commander: z.string().max(100).optional().describe('commander: who; default the person.'),
 });

@@ -1,6 +1,7 @@
 import type {
   ChatActivities,
   EndpointActivities,
+  EvidenceActivities,
   ExpressionActivities,
   GitOpsActivities,
   KubernetesActivities,
@@ -17,6 +18,7 @@ import type {
 
 type EveryActivity = ChatActivities &
   EndpointActivities &
+  EvidenceActivities &
   ExpressionActivities &
   GitOpsActivities &
   KubernetesActivities &

@@ -36,12 +36,17 @@ export const VENDOR_OF: Readonly<Record<string, Vendor>> = {
   updatePage: 'pager',
   openTicket: 'tickets',
   commentTicket: 'tickets',
+  updateTicket: 'tickets',
+  fileActionItem: 'tickets',
+  publishPostmortem: 'tickets',
   collectSamples: 'samples',
   publishIncident: 'chat',
+  destroyEvidence: 'records',
   openRecord: 'records',
   appendRecord: 'records',
   writePostmortem: 'records',
   sendNotification: 'notifications',
+  tellStakeholders: 'notifications',
   callEndpoint: 'endpoints',
 };
 

@@ -24,6 +24,8 @@ import { asSeen, failureOf, NEVER_THROWS, subjectOf, takesMs, troubleOf, VENDOR_
 
 /** As in activities/kubernetes/await-rollout.ts: progressDeadlineSeconds' default and the grace after it. */
 const DEFAULT_ROLLOUT_TIMEOUT_MS = 660_000;
+/** The configuration's default for the next level of a policy. */
+const POLICY_LEVEL_MS = 5 * 60_000;
 /** Hex digits of made-up ids and hashes. */
 const ID_CHARS = 16;
 
@@ -88,6 +90,7 @@ export class World {
   #diverted = 0;
   #fallback: string | undefined;
   #tickets = 0;
+  readonly #filed = new Set<string>();
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -260,16 +263,31 @@ export class World {
         world.observed.paged.push(role);
         return { accepted: { channel: 'pager', atMs: world.#nowMs, reference: dedupKey } };
       },
+      async resolvePolicy({ policy }) {
+        // A scenario has no configuration: the policy stands for whoever it calls first.
+        return { levels: [{ roles: [policy], afterMs: POLICY_LEVEL_MS }], repeats: 0 };
+      },
       async updatePage() {
         return { updated: ['pager'] };
       },
       async openTicket() {
         const created = world.#tickets === 0;
         world.#tickets = 1;
-        return { url: 'https://tickets.example/1', number: 1, created };
+        return { url: 'https://tickets.example/1', key: '1', created };
       },
-      async commentTicket({ number }) {
-        return { url: `https://tickets.example/${number}#comment` };
+      async commentTicket({ key }) {
+        return { url: `https://tickets.example/${key}#comment` };
+      },
+      async updateTicket() {
+        return { changed: true, closed: false };
+      },
+      async fileActionItem({ item }) {
+        const created = !world.#filed.has(item.id);
+        world.#filed.add(item.id);
+        return { url: `https://tickets.example/${item.id}`, key: item.id, created };
+      },
+      async publishPostmortem({ key }) {
+        return { url: `https://tickets.example/${key}#postmortem` };
       },
       async collectSamples({ source, fromMs, toMs, limit }) {
         const harmful = world.#traffic
@@ -282,6 +300,10 @@ export class World {
         const count = Math.min(limit, spec.world.samples?.count ?? Math.floor(harmful));
         const byCategory: Record<string, number> = count === 0 ? {} : { harmful: count };
         return { count, from: source, byCategory, items: Array.from({ length: count }, sampleOf) };
+      },
+      async destroyEvidence() {
+        // No texts are kept in a simulation.
+        return { texts: 0 };
       },
       async publishIncident() {
         return {};
@@ -305,6 +327,9 @@ export class World {
       async sendNotification({ channel, key }) {
         world.observed.notified.push(channel);
         return { reference: key };
+      },
+      async tellStakeholders() {
+        return { told: [], problems: [] };
       },
       async callEndpoint(input) {
         return world.#callEndpoint(input);

@@ -2,20 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { Connection } from '@temporalio/client';
 import { inject } from 'vitest';
-import { type Firebreak, startFirebreak } from '../../demo/run/firebreak-process.ts';
+import { type Firebreak, type FirebreakWorld, startFirebreak } from '../../demo/run/firebreak-process.ts';
 import { runScenario, type ScenarioRun } from '../../demo/run/scenario-run.ts';
+import { createTemporalNamespace } from '../../demo/run/temporal-namespace.ts';
 import { startVendors, type Vendors } from '../../demo/run/vendors.ts';
 import { type AttachedStack, attachStack } from '../../demo/stack/attach-stack.ts';
-import { pollUntil } from '../../demo/stack/poll.ts';
 import { type ScenarioName, scenarioOf } from '../../demo/world/scenarios.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import '../setup/provided.ts';
-
-/** How long the history of a test's workflows is kept: Temporal's least. */
-const RETENTION_SECONDS = 86_400;
-const NAMESPACE_READY_MS = 30_000;
 
 export interface Installation {
   stack: AttachedStack;
@@ -32,28 +27,13 @@ export interface PlayOptions {
   decide?: (view: IncidentView) => Promise<'approve' | 'reject'>;
 }
 
-/** A Temporal namespace of the shared server, so that two installations never take each other's tasks. */
-export async function createTemporalNamespace(address: string, name: string): Promise<void> {
-  const connection = await Connection.connect({ address });
-  try {
-    await connection.workflowService.registerNamespace({
-      namespace: name,
-      workflowExecutionRetentionPeriod: { seconds: RETENTION_SECONDS as never, nanos: 0 },
-    });
-    await pollUntil(`namespace ${name} being served`, NAMESPACE_READY_MS, async () => {
-      await connection.workflowService.listWorkflowExecutions({ namespace: name, pageSize: 1 });
-      return true;
-    });
-  } finally {
-    await connection.close();
-  }
-}
-
 export async function install(options: {
   name: string;
   namespaces: Record<string, 'observe' | 'approve'>;
   kubeconfig?: string;
   temporal?: { address: string; namespace: string };
+  /** Changes what Firebreak is started with. */
+  adjust?: (world: FirebreakWorld, vendors: Vendors) => FirebreakWorld | Promise<FirebreakWorld>;
 }): Promise<Installation> {
   const stack = attachStack(inject('stack'));
   const dir = path.join(stack.dir, `firebreak-${options.name}`);
@@ -62,7 +42,7 @@ export async function install(options: {
     options.temporal?.namespace ?? `test-${options.name}-${randomBytes(3).toString('hex')}`;
   if (!options.temporal) await createTemporalNamespace(stack.temporal.address, temporalNamespace);
   const vendors = await startVendors();
-  const firebreak = await startFirebreak({
+  const world: FirebreakWorld = {
     dir,
     kubeconfig: options.kubeconfig ?? stack.kube.kubeconfigPath,
     prometheusUrl: stack.prometheus.url,
@@ -73,7 +53,8 @@ export async function install(options: {
     github: vendors.emulators.github,
     slack: vendors.emulators.slack,
     samplesUrl: vendors.samples.url,
-  });
+  };
+  const firebreak = await startFirebreak((await options.adjust?.(world, vendors)) ?? world);
   const canaries: Record<string, string> = {};
   const runs: ScenarioRun[] = [];
   const logs: string[] = [];

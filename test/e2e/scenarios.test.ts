@@ -136,8 +136,9 @@ describe('the default scenario', () => {
         (page) => JSON.stringify(page).includes(view.incidentId) || JSON.stringify(page).includes(namespace),
       );
     expect(pages).toHaveLength(2);
-    const issues = (await installation.vendors.emulators.github.issues()).filter((issue) =>
-      issue.body.includes(view.incidentId),
+    const issues = (await installation.vendors.emulators.github.issues()).filter(
+      // Action items have issues of their own.
+      ({ body, labels }) => labels.includes('firebreak-ticket') && body.includes(view.incidentId),
     );
     expect(issues).toHaveLength(1);
     expect(issues[0]?.body.replaceAll('\\', '')).toContain('demo.invalid/llm:v2');

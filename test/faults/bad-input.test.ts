@@ -359,8 +359,8 @@ describe('hostile text in an alert', () => {
     expect(text.split('\n').filter((line) => line.includes('"msg":"forged line"'))).toEqual([]);
     expectNothingRaw();
 
-    const issue = (await installation.vendors.emulators.github.issues()).find(({ body }) =>
-      body.includes(view.incidentId),
+    const issue = (await installation.vendors.emulators.github.issues()).find(
+      ({ body, labels }) => labels.includes('firebreak-ticket') && body.includes(view.incidentId),
     );
     expect(issue?.body).toContain('AiHarmful');
     expect(issue?.body).not.toMatch(/<script|(?<!\\)!\[x\]|(?<!\\)\[click\]\(|\u001b|\u0000/);

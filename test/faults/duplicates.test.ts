@@ -69,7 +69,9 @@ async function pagesOf(namespace: string): Promise<Record<string, number>> {
 
 async function ticketsOf(incidentId: string) {
   const issues = await installation.vendors.emulators.github.issues();
-  return issues.filter((issue) => issue.body.includes(incidentId));
+  return issues.filter(
+    ({ body, labels }) => labels.includes('firebreak-ticket') && body.includes(incidentId),
+  );
 }
 
 describe('200 identical deliveries at once', () => {

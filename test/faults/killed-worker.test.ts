@@ -89,7 +89,10 @@ describe.concurrent.each([
     expect(new Set(pages.map((page) => page.routingKey)).size).toBe(2);
     expect(pages.map((page) => page.triggers)).toEqual([1, 1]);
     const issues = await vendors.emulators.github.issues();
-    expect(issues.map((issue) => issue.body.includes(view.incidentId))).toEqual([true]);
+    const tickets = issues.filter(({ labels }) => labels.includes('firebreak-ticket'));
+    expect(tickets.map((issue) => issue.body.includes(view.incidentId))).toEqual([true]);
+    const items = issues.filter(({ labels }) => labels.includes('firebreak-action-item'));
+    expect(new Set(items.map(({ body }) => body.split('\n')[0])).size).toBe(items.length);
 
     const { timeline } = view;
     expect(timeline.map((entry) => entry.seq)).toEqual(timeline.map((_, index) => index + 1));

@@ -84,7 +84,8 @@ describe('Temporal stopped while the alert fires', () => {
     expect((await maria.incidents()).map(({ incidentId }) => incidentId)).toEqual([view.incidentId]);
     expect(await startedIncidents()).toBe(1);
     expect(vendors.pagerDuty.pages()).toHaveLength(2);
-    expect(await vendors.emulators.github.issues()).toHaveLength(1);
+    const issues = await vendors.emulators.github.issues();
+    expect(issues.filter(({ labels }) => labels.includes('firebreak-ticket'))).toHaveLength(1);
     expect((await fetch(`${firebreak.url}/readyz`)).status).toBe(200);
   });
 });

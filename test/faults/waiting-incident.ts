@@ -11,7 +11,7 @@ export const V1 = 'demo.invalid/llm:v1';
 export const V2 = 'demo.invalid/llm:v2';
 /** Two pods that get ready in 300 ms, on a machine that runs other tests beside. */
 const ROLLOUT_MS = 60_000;
-const INCIDENT_MS = 60_000;
+const INCIDENT_MS = 150_000;
 
 export function apiOf(installation: Installation, person: 'maria' | 'sam' | 'kim' | 'eve'): Api {
   return new Api(installation.firebreak.url, installation.firebreak.tokens[person]);

@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { createTemporalNamespace } from '../../demo/run/temporal-namespace.ts';
 import { type AttachedStack, attachStack } from '../../demo/stack/attach-stack.ts';
 import { type LoneKube, startLoneKube } from '../../demo/stack/lone-kube.ts';
 import { pollUntil } from '../../demo/stack/poll.ts';
 import { imageOf, revisionsOf } from '../../demo/world/models.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import { clusterTaskQueue } from '../../workflows/ids.ts';
-import { createTemporalNamespace } from '../e2e/installation.ts';
 import { type Clusters, type ClusterWorld, startClusters } from './clusters-fixture.ts';
 import { AskingApi, requestsOf } from './rbac-review.ts';
 

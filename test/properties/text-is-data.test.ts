@@ -9,7 +9,8 @@ import { gfm } from 'micromark-extension-gfm';
 import { describe, expect, it } from 'vitest';
 import type { PrometheusClient } from '../../activities/prometheus/client.ts';
 import { readMetric } from '../../activities/prometheus/read-metrics.ts';
-import { renderEntries, renderIncident } from '../../activities/slack/render.ts';
+import { renderEntries } from '../../activities/slack/entries.ts';
+import { renderIncident } from '../../activities/slack/render.ts';
 import type { AlertDelivery } from '../../domain/alert.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import { renderPostmortem } from '../../domain/postmortem.ts';
@@ -252,7 +253,10 @@ describe('a Slack message', () => {
     fc.assert(
       fc.property(hostileText, (text) => {
         const view = viewWith(text);
-        for (const message of [renderIncident(view), renderEntries(view.timeline)]) {
+        for (const message of [
+          renderIncident(view),
+          renderEntries(view.timeline, { incidentId: 'inc-1', postedSeq: -1 }).message,
+        ]) {
           expect(message.text).not.toMatch(/[<>]/);
           for (const { type, text: shown } of slackTexts(message.blocks)) {
             expect(type).not.toBe('mrkdwn');

@@ -114,6 +114,24 @@ describe('nobody in time', () => {
   });
 });
 
+describe('an approval that nobody gives in time', () => {
+  it('has the next level of the page called, long before its own time', async () => {
+    const world = worldIn('approve');
+    const runbook = await runbookWith({ rollback: {} });
+    const later = { afterMs: 24 * 3_600_000, to: ['platform-oncall'] };
+    const steps = runbook.steps.map((step) =>
+      step.uses === 'page' ? { ...step, with: { ...step.with, escalate: later } } : step,
+    );
+    await run(world, { ...runbook, steps }, async (incident) => {
+      const called = () => world.pages.filter(({ role }) => role === 'platform-oncall');
+      const view = await incident.until('the next level called', () => called().length > 0);
+      const asked = view.milestones.triggered ?? 0;
+      const overdue = view.timeline.find(({ text }) => text.includes('Nobody has decided on rollback'));
+      expect((overdue?.atMs ?? Number.POSITIVE_INFINITY) - asked).toBeLessThan(later.afterMs);
+    });
+  });
+});
+
 describe('pre-approval', () => {
   const preapproved = { preapprovedWhen: HARMFUL };
 

@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type {
   ChatActivities,
   EndpointActivities,
+  EvidenceActivities,
   ExpressionActivities,
   GitOpsActivities,
   KubernetesActivities,
@@ -18,11 +19,13 @@ import type {
   SignalingActivities,
   TicketActivities,
   TrafficActivities,
+  WatchdogActivities,
 } from '../../activities/contract.ts';
 import { createExpressionActivities } from '../../activities/expressions/index.ts';
 import { createLookAtTarget } from '../../activities/look-at-target.ts';
 import type { Breaker } from '../../domain/breaker.ts';
-import type { ActionItem } from '../../domain/incident.ts';
+import type { ActionItem, SampleSummary } from '../../domain/incident.ts';
+import type { ResolvedPolicy } from '../../domain/paging.ts';
 import { deriveActionItems } from '../../domain/postmortem.ts';
 import type { RevisionSummary, RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { Target, TargetFacts } from '../../domain/target.ts';
@@ -32,6 +35,7 @@ import { evaluateExpression } from '../../runbooks/expressions.ts';
 
 export type AllActivities = ChatActivities &
   EndpointActivities &
+  EvidenceActivities &
   ExpressionActivities &
   GitOpsActivities &
   KubernetesActivities &
@@ -43,7 +47,8 @@ export type AllActivities = ChatActivities &
   SampleActivities &
   SignalingActivities &
   TicketActivities &
-  TrafficActivities;
+  TrafficActivities &
+  WatchdogActivities;
 
 export const TARGET: Target = { cluster: 'local', namespace: 'ai', kind: 'Deployment', name: 'llm-api' };
 
@@ -108,6 +113,8 @@ export class World {
   verdicts: Verdict['outcome'][] = ['undecided', 'recovered'];
   /** What watches of a workload see, by its name; others serve without harm. */
   harmLooks = new Map<string, HarmLook['verdict']>();
+  /** Why the fallback cannot serve. */
+  fallbackProblems: string[] = [];
   breakers: Breaker[] = [];
   raised: Parameters<SignalingActivities['raiseAlert']>[0][] = [];
   /** The Kubernetes API is away when the rollback is due. */
@@ -124,14 +131,30 @@ export class World {
   planVersion = 1;
   pages: { role: string; dedupKey: string }[] = [];
   pageUpdates: string[] = [];
+  policy: (name: string) => ResolvedPolicy = (name) => ({
+    levels: [{ roles: [name], afterMs: 300_000 }],
+    repeats: 0,
+  });
+  /** Times that the outside dead man's switch was fed. */
+  fed = 0;
   tickets = 0;
+  /** Action items that have tickets. */
+  filed: string[] = [];
+  /** What the ticket said, one update after the other. */
+  ticketStates: string[] = [];
   /** The records refuse, in a way that no retry policy retries: a rotated password. */
   recordsProblem: string | undefined;
+  /** What chat does when it is configured. */
+  chat: ChatActivities['publishIncident'] | undefined;
   /** The ticket system refuses. */
   ticketProblem: string | undefined;
   /** The ticket system is away when comments are made. */
   commentProblem: string | undefined;
   comments: string[] = [];
+  /** What the source of samples gives; undefined: nothing. */
+  samples: SampleSummary | undefined;
+  /** Keys of kept texts that were destroyed. */
+  destroyed: string[] = [];
   postmortems: boolean[] = [];
   recorded = new Map<number, string>();
   /** What the last postmortem had. */
@@ -139,6 +162,7 @@ export class World {
   /** Measurements made. */
   evaluations = 0;
   notifications: Parameters<NotificationActivities['sendNotification']>[0][] = [];
+  stakeholders: Parameters<NotificationActivities['tellStakeholders']>[0][] = [];
   calls: Parameters<EndpointActivities['callEndpoint']>[0][] = [];
   /** What endpoints answer. */
   answer: { status: number; body: unknown } = { status: 200, body: null };
@@ -275,7 +299,7 @@ export class World {
         return { suspensions: [], approvedBy: [] };
       },
       async checkFallback() {
-        return { problems: [] };
+        return { problems: world.fallbackProblems };
       },
       async projectBreaker({ breaker, commandId }) {
         const standing = world.breakers.at(-1);
@@ -291,6 +315,13 @@ export class World {
         world.pages.push({ role, dedupKey });
         return { accepted: { channel: 'pagerduty', atMs: Date.now(), reference: dedupKey } };
       },
+      async resolvePolicy({ policy }) {
+        return world.policy(policy);
+      },
+      async feedDeadMansSwitch() {
+        world.fed++;
+        return { fed: true };
+      },
       async updatePage({ role, action }) {
         world.pageUpdates.push(`${role} ${action}`);
         return { updated: ['pagerduty'] };
@@ -298,18 +329,38 @@ export class World {
       async openTicket() {
         if (world.ticketProblem) throw ApplicationFailure.nonRetryable(world.ticketProblem, 'Unauthorized');
         world.tickets++;
-        return { url: 'https://github.example/issues/1', number: 1, created: true };
+        return { url: 'https://github.example/issues/1', key: '1', created: true };
       },
       async commentTicket({ commentKey }) {
         if (world.commentProblem) throw ApplicationFailure.retryable(world.commentProblem, 'Unavailable');
         world.comments.push(commentKey);
         return { url: 'https://github.example/issues/1#c' };
       },
-      async collectSamples({ source }) {
-        return { count: 0, from: source, byCategory: {}, items: [] };
+      async updateTicket({ status, outcome }) {
+        if (world.commentProblem) throw ApplicationFailure.retryable(world.commentProblem, 'Unavailable');
+        world.ticketStates.push(status.state);
+        return { changed: true, closed: outcome !== undefined };
       },
-      async publishIncident() {
-        return {};
+      async fileActionItem({ item }) {
+        if (world.commentProblem) throw ApplicationFailure.retryable(world.commentProblem, 'Unavailable');
+        const created = !world.filed.includes(item.id);
+        if (created) world.filed.push(item.id);
+        return { url: `https://github.example/issues/${item.id}`, key: item.id, created };
+      },
+      async publishPostmortem() {
+        if (world.commentProblem) throw ApplicationFailure.retryable(world.commentProblem, 'Unavailable');
+        world.comments.push('postmortem');
+        return { url: 'https://github.example/issues/1#p' };
+      },
+      async collectSamples({ source }) {
+        return world.samples ?? { count: 0, from: source, byCategory: {}, items: [] };
+      },
+      async destroyEvidence({ keyId }) {
+        world.destroyed.push(keyId);
+        return { texts: 1 };
+      },
+      async publishIncident(input) {
+        return world.chat === undefined ? {} : world.chat(input);
       },
       async openRecord() {
         if (world.recordsProblem) throw ApplicationFailure.nonRetryable(world.recordsProblem, 'Unauthorized');
@@ -329,6 +380,10 @@ export class World {
       async sendNotification(notification) {
         world.notifications.push(notification);
         return { reference: `told-${world.notifications.length}` };
+      },
+      async tellStakeholders(notification) {
+        world.stakeholders.push(notification);
+        return { told: ['stakeholders'], problems: [] };
       },
       async callEndpoint(call) {
         world.calls.push(call);

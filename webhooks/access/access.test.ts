@@ -51,9 +51,9 @@ const victor = personOf(TOKENS.victor[0]);
 const gone: Person = { id: 'gone', name: 'Gone', groups: ['ml-oncall', 'commander'] };
 
 describe('authentication', () => {
-  it('takes each of the tokens of a person', () => {
+  it('takes each of the tokens of a person', async () => {
     expect(TOKENS.alice.map((token) => personOf(token).id)).toEqual(['alice', 'alice']);
-    expect(access.authenticateHeader(`Bearer ${TOKENS.bob[0]}`)).toMatchObject({
+    expect(await access.authenticateHeader(`Bearer ${TOKENS.bob[0]}`)).toMatchObject({
       ok: true,
       person: { id: 'bob' },
     });
@@ -68,19 +68,19 @@ describe('authentication', () => {
 
   it.each([undefined, '', 'Basic abc', 'Bearer', 'Bearer a b', `Token ${TOKENS.alice[0]}`])(
     'takes no header such as %j for a bearer token',
-    (header) => expect(access.authenticateHeader(header)).toMatchObject({ ok: false }),
+    async (header) => expect(await access.authenticateHeader(header)).toMatchObject({ ok: false }),
   );
 
-  it('refuses people who are not active, by token and from Slack', () => {
+  it('refuses people who are not active, by token and from Slack', async () => {
     expect(access.authenticate(TOKENS.gone[0] ?? '')).toEqual({ ok: false, reason: 'gone is not active' });
-    expect(access.bySlackUser('U0GONE')).toEqual({ ok: false, reason: 'gone is not active' });
+    expect(await access.bySlackUser('U0GONE')).toEqual({ ok: false, reason: 'gone is not active' });
   });
 
-  it('knows people by their Slack user, but no bots, no deactivated and no unknown ones', () => {
-    expect(access.bySlackUser('U0ALICE')).toMatchObject({ ok: true, person: { id: 'alice' } });
-    expect(access.bySlackUser('U0ALICE', { bot: true })).toMatchObject({ ok: false });
-    expect(access.bySlackUser('U0ALICE', { deactivated: true })).toMatchObject({ ok: false });
-    expect(access.bySlackUser('U0NOBODY')).toMatchObject({ ok: false });
+  it('knows people by their Slack user, but no bots, no deactivated and no unknown ones', async () => {
+    expect(await access.bySlackUser('U0ALICE')).toMatchObject({ ok: true, person: { id: 'alice' } });
+    expect(await access.bySlackUser('U0ALICE', { bot: true })).toMatchObject({ ok: false });
+    expect(await access.bySlackUser('U0ALICE', { deactivated: true })).toMatchObject({ ok: false });
+    expect(await access.bySlackUser('U0NOBODY')).toMatchObject({ ok: false });
   });
 
   it('shows no token and no Slack id on the people it gives out', () => {
@@ -95,6 +95,7 @@ describe('permissions', () => {
     ['view', ['alice', 'bob', 'victor']],
     ['acknowledge', ['alice', 'bob']],
     ['note', ['alice', 'bob']],
+    ['reveal', ['alice', 'bob']],
     ['retry', ['alice', 'bob']],
     ['skip', ['alice', 'bob']],
     ['set-severity', ['alice', 'bob']],
@@ -171,6 +172,16 @@ describe('the access version', () => {
     const reordered = [...people].reverse().map((person) => ({ ...person, tokens: ['env:OTHER'] }));
     const anonymous = reordered.map((person) => ({ ...person, tokens: [] }));
     expect(version({ people: anonymous })).toBe(access.accessVersion);
+  });
+
+  it('changes with whose tokens of the issuer are taken', () => {
+    const oidc = { issuer: 'https://login.example.com', clientId: 'firebreak', scopes: ['openid', 'email'] };
+    const versions = [
+      { oidc },
+      { oidc: { ...oidc, audience: 'api' } },
+      { oidc: { ...oidc, audience: 'other' } },
+    ];
+    expect(new Set(versions.map(version)).size).toBe(3);
   });
 
   it('changes with groups, activity and rules', () => {

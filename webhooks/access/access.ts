@@ -1,203 +1,211 @@
+/** The people of the access file: who somebody is, and what they may do. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { canonicalJson } from '../../domain/canonical-json.ts';
-import type { FirebreakConfig } from '../../worker/config/schema.ts';
+import { type AccessAction, DECISIONS, type DecisionAction } from './actions.ts';
+import { emailKey } from './email.ts';
+import type { OidcVerifier } from './oidc.ts';
+import { narrowToOnCall, type OnCallSource } from './on-call.ts';
+import { type Asked, denied, type Permission, permissionOf } from './permissions.ts';
+import type { SlackDirectory } from './slack-directory.ts';
+import type { AccessConfig, Authentication, Person } from './types.ts';
 
-export type AccessConfig = FirebreakConfig['access'];
-
-/**
- * What somebody can want to do. Signed decisions are `approve`, `reject` and `break-glass` (an approval that one person
- * gives alone); the rest are a workflow's updates.
- */
-export type AccessAction =
-  | 'view'
-  | 'acknowledge'
-  | 'note'
-  | 'retry'
-  | 'skip'
-  | 'set-severity'
-  | 'assign-commander'
-  | 'abort'
-  | 'resolve'
-  | 'override'
-  | 'false-positive'
-  | 'plan'
-  | 'declare'
-  | 'freeze'
-  | 'approve'
-  | 'reject'
-  | 'break-glass';
-
-type Role = 'viewer' | 'responder' | 'commander';
-
-/** The least role for an action. Severity and commander are the responders' to set: recorded, and nothing in production moves. */
-const ROLE_OF: Record<Exclude<AccessAction, 'approve' | 'reject' | 'break-glass'>, Role> = {
-  view: 'viewer',
-  acknowledge: 'responder',
-  note: 'responder',
-  retry: 'responder',
-  skip: 'responder',
-  'set-severity': 'responder',
-  'assign-commander': 'responder',
-  abort: 'commander',
-  resolve: 'commander',
-  override: 'commander',
-  'false-positive': 'commander',
-  // A plan changes nothing, and an incident that was declared asks people before it does.
-  plan: 'viewer',
-  declare: 'responder',
-  freeze: 'commander',
-};
-
-/** Who may do a role's work: the roles above it too. */
-const ROLES_WITH: Record<Role, readonly Role[]> = {
-  viewer: ['viewer', 'responder', 'commander'],
-  responder: ['responder', 'commander'],
-  commander: ['commander'],
-};
-
-/** In `rules`: every person of the access file. */
-const EVERYONE = '*';
+export type { AccessAction } from './actions.ts';
+export type { Permission } from './permissions.ts';
+export type { AccessConfig, Authentication, Person } from './types.ts';
 
 /** A token made at random has more; a shorter one is a word that somebody typed. */
 const MIN_TOKEN_LENGTH = 16;
 
-/** A person as the edges know them: no tokens. */
-export interface Person {
-  id: string;
-  name: string;
-  groups: readonly string[];
-}
-
-export type Authentication = { ok: true; person: Person } | { ok: false; reason: string };
-/** `reason` is for the record and for the person who asked. */
-type Permission = { allowed: true } | { allowed: false; reason: string };
-
-export interface Access {
+/** What one access file says. Decisions that belong together are checked against one. */
+export interface AccessSnapshot {
   /** SHA-256 (hex) of the access part of the configuration without tokens: which rights a decision was checked against. */
-  accessVersion: string;
+  readonly accessVersion: string;
   /** How long a signed decision may be acted on. */
-  decisionTtlMs: number;
-  /** Who the bearer of a token is. Takes the same time for every token. */
-  authenticate(token: string): Authentication;
-  /** Who sent `Authorization: Bearer <token>`. */
-  authenticateHeader(authorization: string | undefined): Authentication;
-  /** Who a Slack user is; `bot` and `deactivated` as Slack's users.info says. */
-  bySlackUser(userId: string, slack?: { bot?: boolean; deactivated?: boolean }): Authentication;
-  /** @param groups for `approve` and `reject`: the groups that the plan wants decisions from. */
-  may(person: Person, action: AccessAction, options?: { groups?: readonly string[] }): Permission;
+  readonly decisionTtlMs: number;
+  /** What the file alone says, without asking who is on call. */
+  may(person: Person, action: AccessAction, options?: Asked): Permission;
+  /** As `may`, narrowed to who is on call where the file says so. Takes two seconds at most. */
+  mayNow(person: Person, action: AccessAction, options?: Asked): Promise<Permission>;
   /** The person with this id, active or not: to show names. */
   person(id: string): Person | undefined;
+  /** Who may be given something to do: everybody active, in the file's order. */
+  activePeople(): readonly Person[];
+  /** The person with this address, which the caller knows to be verified. */
+  byEmail(email: string): Authentication;
+}
+
+export interface Access extends AccessSnapshot {
+  /** The file as it is now. Take it once for what belongs together. */
+  current(): AccessSnapshot;
+  /** Who the bearer of a token of the access file is. Takes the same time for every token. */
+  authenticate(token: string): Authentication;
+  /** Who sent `Authorization: Bearer <token>`: a token of the access file, or one of the configured issuer. */
+  authenticateHeader(authorization: string | undefined): Promise<Authentication>;
+  /** Who a Slack user is; `bot` and `deactivated` as Slack has said already. */
+  bySlackUser(userId: string, slack?: { bot?: boolean; deactivated?: boolean }): Promise<Authentication>;
+}
+
+/** Whom to ask what the file does not say. Each absent one: nobody joins that way. */
+export interface AccessSources {
+  slack?: SlackDirectory | undefined;
+  oidc?: OidcVerifier | undefined;
+  onCall?: OnCallSource | undefined;
 }
 
 /**
- * @param resolvedTokens the tokens themselves by person id; who has none cannot use the API.
- * @throws Error when two people share an id, a token or a Slack user, or a token is too short. No message holds a token.
+ * @param resolvedTokens the tokens themselves by person id; who has none cannot use them.
+ * @throws Error when two people share an id, an e-mail, a token or a Slack user, or a token is too short. No message holds a
+ * token.
  */
 export function createAccess(
   config: AccessConfig,
   resolvedTokens: Readonly<Record<string, readonly string[]>>,
+  sources: AccessSources = {},
 ): Access {
-  const people = config.people.map(({ id, name, groups, active, slackUserId }) => ({
+  const people = config.people.map(({ id, name, groups, active, slackUserId, email }) => ({
     person: Object.freeze({ id, name, groups: Object.freeze([...groups]) }) as Person,
     active,
     slackUserId,
+    email: email === undefined ? undefined : emailKey(email),
     digests: [...new Set(resolvedTokens[id])].map((token) => checkedDigest(id, token)),
   }));
-  refuseShared(
-    people.map(({ person }): [string, string] => [person.id, person.id]),
-    'the id',
-  );
-  refuseShared(
-    people.flatMap(({ person, slackUserId }): [string, string][] =>
-      slackUserId ? [[slackUserId, person.id]] : [],
-    ),
-    'the Slack user',
-  );
-  refuseShared(
-    people.flatMap(({ person, digests }) =>
-      digests.map((digest): [string, string] => [digest.toString('hex'), person.id]),
-    ),
-    'a token',
-  );
+  type Entry = (typeof people)[number];
+  const claimed = (claims: (entry: Entry) => readonly (string | undefined)[], what: string) =>
+    refuseShared(
+      people.flatMap((entry) =>
+        claims(entry).flatMap((claim): [string, string][] => (claim ? [[claim, entry.person.id]] : [])),
+      ),
+      what,
+    );
+  claimed(({ person }) => [person.id], 'the id');
+  claimed(({ slackUserId }) => [slackUserId], 'the Slack user');
+  claimed(({ email }) => [email], 'the e-mail');
+  claimed(({ digests }) => digests.map((digest) => digest.toString('hex')), 'a token');
+
+  const members = people
+    .filter(({ active }) => active)
+    .map(({ person: { id, groups }, email }) => ({ id, groups, email }));
   const activeById = new Map(people.filter(({ active }) => active).map(({ person }) => [person.id, person]));
-  const { rules } = config;
 
-  const inGroups = (person: Person, groups: readonly string[]) =>
-    groups.includes(EVERYONE) || person.groups.some((group) => groups.includes(group));
-
-  /** A group that only reads gives no right to decide, whatever a runbook names. */
-  const onlyViews = (group: string) =>
-    rules.viewer.includes(group) && !rules.responder.includes(group) && !rules.commander.includes(group);
-
-  const mayDecide = (person: Person, groups: readonly string[]): Permission => {
-    const member = groups.filter((group) => group !== EVERYONE && person.groups.includes(group));
-    if (member.length === 0) {
-      return denied(
-        `${person.id} is in none of the groups that decide here: ${groups.join(', ') || 'none is named'}`,
-      );
-    }
-    if (member.every(onlyViews)) return denied(`${member.join(', ')} may only view`);
-    return { allowed: true };
-  };
-
-  /** By name only: `*` is refused in the configuration, and a runbook's groups give no such right. */
-  const mayBreakGlass = (person: Person): Permission =>
-    person.groups.some((group) => rules.breakGlass.includes(group))
-      ? { allowed: true }
-      : denied(`${person.id} is in no group that may approve alone (access.rules.breakGlass)`);
+  const known = (found: Entry): Authentication =>
+    found.active
+      ? { ok: true, person: found.person }
+      : { ok: false, reason: `${found.person.id} is not active` };
 
   const access: Access = {
     accessVersion: accessVersion(config),
     decisionTtlMs: config.decisionTtl,
+    current: () => access,
 
     authenticate(token) {
       const offered = digestOf(token);
-      let found: (typeof people)[number] | undefined;
+      let found: Entry | undefined;
       // Every digest is compared, also after a hit: the time says nothing about which token it was.
       for (const candidate of people) {
         for (const digest of candidate.digests) {
           if (timingSafeEqual(digest, offered)) found = candidate;
         }
       }
-      if (found === undefined) return { ok: false, reason: 'the token is not known' };
-      if (!found.active) return { ok: false, reason: `${found.person.id} is not active` };
-      return { ok: true, person: found.person };
+      return found === undefined ? { ok: false, reason: 'the token is not known' } : known(found);
     },
 
-    authenticateHeader(authorization) {
+    async authenticateHeader(authorization) {
       const token = /^Bearer ([^\s]+)$/i.exec(authorization ?? '')?.[1];
       if (token === undefined) return { ok: false, reason: 'no bearer token was sent' };
-      return access.authenticate(token);
+      const own = access.authenticate(token);
+      if (own.ok || sources.oidc === undefined || !looksLikeJwt(token)) return own;
+      const verified = await sources.oidc.verify(token);
+      return verified.ok ? access.byEmail(verified.email) : verified;
     },
 
-    bySlackUser(userId, slack = {}) {
+    async bySlackUser(userId, slack = {}) {
       if (slack.bot === true) return { ok: false, reason: 'bots decide nothing' };
-      const found = people.find((candidate) => candidate.slackUserId === userId);
-      if (found === undefined) return { ok: false, reason: 'the Slack user is nobody in the access file' };
-      if (!found.active || slack.deactivated === true) {
-        return { ok: false, reason: `${found.person.id} is not active` };
+      const named = people.find((candidate) => candidate.slackUserId === userId);
+      if (named !== undefined) {
+        return slack.deactivated === true
+          ? { ok: false, reason: `${named.person.id} is not active` }
+          : known(named);
       }
-      return { ok: true, person: found.person };
+      // Nobody could be found by an e-mail: Slack is not asked.
+      if (sources.slack === undefined || members.every(({ email }) => email === undefined)) {
+        return { ok: false, reason: 'the Slack user is nobody in the access file' };
+      }
+      if (slack.deactivated === true) return { ok: false, reason: 'the Slack user is deactivated' };
+      const looked = await sources.slack.verifiedEmail(userId);
+      if (!looked.ok) return looked;
+      const entry = withEmail(looked.email);
+      if (entry?.slackUserId !== undefined) {
+        return { ok: false, reason: `${entry.person.id} has another Slack user in the access file` };
+      }
+      return entry === undefined
+        ? { ok: false, reason: 'neither the Slack user nor its e-mail is in the access file' }
+        : known(entry);
     },
 
-    may(person, action, { groups = [] } = {}) {
+    byEmail(email) {
+      const entry = withEmail(email);
+      return entry === undefined
+        ? { ok: false, reason: 'nobody in the access file has this e-mail' }
+        : known(entry);
+    },
+
+    may(person, action, options = {}) {
       // Looked up again: what the caller holds may be older, and only the access file gives groups.
-      const known = activeById.get(person.id);
-      if (known === undefined) return denied(`${person.id} is not active`);
-      if (action === 'approve' || action === 'reject') return mayDecide(known, groups);
-      if (action === 'break-glass') return mayBreakGlass(known);
-      const role = ROLE_OF[action];
-      if (ROLES_WITH[role].some((having) => inGroups(known, rules[having]))) return { allowed: true };
-      return denied(`${action} takes a ${role}, and ${known.id} is in no group of ${role}s`);
+      const active = activeById.get(person.id);
+      if (active === undefined) return denied(`${person.id} is not active`);
+      return permissionOf(config, active, action, options);
+    },
+
+    async mayNow(person, action, options = {}) {
+      const given = access.may(person, action, options);
+      const member = members.find(({ id }) => id === person.id);
+      if (!given.allowed || member === undefined || !isDecision(action)) return given;
+      if (!given.groups.some((group) => config.onCall[group]?.decisions.includes(action))) return given;
+      return narrowToOnCall(config.onCall, sources.onCall, { person: member, action, given }, members);
     },
 
     person: (id) => people.find((candidate) => candidate.person.id === id)?.person,
+    activePeople: () => [...activeById.values()],
   };
   return access;
+
+  function withEmail(email: string): Entry | undefined {
+    const key = emailKey(email);
+    return key === undefined ? undefined : people.find((candidate) => candidate.email === key);
+  }
 }
 
-function denied(reason: string): Permission {
-  return { allowed: false, reason };
+/** An access that follows `replace`: what holds on to it always asks the newest. */
+export function replaceableAccess(first: Access): Access & { replace(next: Access): void } {
+  let latest = first;
+  return {
+    get accessVersion() {
+      return latest.accessVersion;
+    },
+    get decisionTtlMs() {
+      return latest.decisionTtlMs;
+    },
+    current: () => latest.current(),
+    authenticate: (token) => latest.authenticate(token),
+    authenticateHeader: (header) => latest.authenticateHeader(header),
+    bySlackUser: (userId, slack) => latest.bySlackUser(userId, slack),
+    byEmail: (email) => latest.byEmail(email),
+    may: (person, action, options) => latest.may(person, action, options),
+    mayNow: (person, action, options) => latest.mayNow(person, action, options),
+    person: (id) => latest.person(id),
+    replace(next) {
+      latest = next;
+    },
+  };
+}
+
+function isDecision(action: AccessAction): action is DecisionAction {
+  return DECISIONS.some((decision) => decision === action);
+}
+
+/** Three parts in base64url (RFC 7515, 3.1), the first an object: tokens of the access file are asked for first all the same. */
+function looksLikeJwt(token: string): boolean {
+  return /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(token);
 }
 
 function digestOf(token: string): Buffer {
@@ -224,8 +232,8 @@ function refuseShared(owned: readonly (readonly [thing: string, person: string])
   }
 }
 
-/** The order of people and groups gives no rights, so it does not change the version. */
-function accessVersion({ people, rules, decisionTtl }: AccessConfig): string {
+/** The order of people and groups gives no rights, so it does not change the version; nor does where the file is. */
+function accessVersion({ people, rules, decisionTtl, onCall, oidc }: AccessConfig): string {
   const text = canonicalJson({
     people: people
       .map(({ tokens: _tokens, groups, ...person }) => ({ ...person, groups: [...groups].sort() }))
@@ -237,6 +245,10 @@ function accessVersion({ people, rules, decisionTtl }: AccessConfig): string {
       breakGlass: [...rules.breakGlass].sort(),
     },
     decisionTtl,
+    onCall,
+    ...(oidc === undefined
+      ? {}
+      : { oidc: { issuer: oidc.issuer, clientId: oidc.clientId, audience: oidc.audience } }),
   });
   return createHash('sha256').update(text).digest('hex');
 }

@@ -1,3 +1,4 @@
+import { DRILL_LABEL, drillOf } from '../../domain/drill.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import type { Mode, TargetResolution } from '../../domain/target.ts';
 import { chooseRunbook, correlationOf, resolveTarget } from '../../runbooks/match.ts';
@@ -27,7 +28,17 @@ export function routeTo(
   clusters: AllowedTargets,
 ): IncidentStart {
   const target = allowedTarget(resolveTarget(runbook, labels, Object.keys(clusters)), clusters);
-  return { runbook, correlation: correlationOf(runbook, labels), target, mode: modeOf(target, clusters) };
+  const start = {
+    runbook,
+    correlation: correlationOf(runbook, labels),
+    target,
+    mode: modeOf(target, clusters),
+  };
+  const practised = drillOf(labels);
+  if (practised === undefined) return start;
+  // An incident of its own: a real alert about the same target is never taken for a part of the drill.
+  const correlation = { ...start.correlation, [DRILL_LABEL]: practised.id };
+  return { ...start, correlation, drill: practised.drill };
 }
 
 function allowedTarget(resolution: TargetResolution, clusters: AllowedTargets): TargetResolution {

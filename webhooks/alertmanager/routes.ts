@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Alert } from '../../domain/alert.ts';
 import { stripControl, truncate } from '../../domain/plain-text.ts';
 import { EdgeError, edgeErrorOf } from '../errors.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
@@ -28,6 +29,8 @@ export interface IntakeDeps {
   logger: FastifyBaseLogger;
   capacity?: IntakeCapacity;
   now?: () => number;
+  /** The always-firing alert: it opens no incident, and somebody is told that it came. */
+  watchdog?: { alertname: string; seen(atMs: number): Promise<void> } | undefined;
 }
 
 /** POST /webhooks/alertmanager. The order is the point: headers, capacity, bytes, JSON, fields, Temporal, answer. */
@@ -95,11 +98,20 @@ export async function alertmanagerRoutes(app: FastifyInstance, deps: IntakeDeps)
   app.post('/webhooks/alertmanager', { bodyLimit: MAX_BODY_BYTES }, async (request, reply) => {
     const receivedAtMs = now();
     const stop = metrics.deliverySeconds.startTimer();
-    const delivery = parseDelivery(request.body as Buffer);
+    const whole = parseDelivery(request.body as Buffer);
+    const isWatchdog = ({ labels }: Alert) => labels.alertname === deps.watchdog?.alertname;
+    const watchdogs = deps.watchdog === undefined ? [] : whole.alerts.filter(isWatchdog);
+    const delivery =
+      watchdogs.length === 0
+        ? whole
+        : { ...whole, alerts: whole.alerts.filter((alert) => !isWatchdog(alert)) };
     const result = await deliver(delivery, receivedAtMs, {
       gateway: deps.gateway,
       routeAlert: deps.currentRoutes(),
     });
+    // After the alerts about harm, which wait for nothing. One that is resolved says that it has stopped.
+    if (watchdogs.some(({ status }) => status === 'firing')) await deps.watchdog?.seen(receivedAtMs);
+    if (watchdogs.length > 0) metrics.alerts.inc({ disposition: 'watchdog' }, watchdogs.length);
     stop();
     count(metrics, result, delivery.truncatedAlerts);
     logDelivery(logger, request.id, result, delivery.truncatedAlerts);

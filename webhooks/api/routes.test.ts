@@ -250,7 +250,7 @@ describe('deciding', () => {
         person: 'mara',
         decision: 'approve',
         verdict: 'accepted',
-        reason: 'v2 is harmful',
+        reason: 'member of ml-oncall; said: v2 is harmful',
         via: 'api',
       },
     ]);
@@ -356,7 +356,12 @@ describe('deciding', () => {
         false,
       );
       expect(await attemptsSince(before, id)).toMatchObject([
-        { person: 'ben', decision: 'break-glass', verdict: 'accepted', reason },
+        {
+          person: 'ben',
+          decision: 'break-glass',
+          verdict: 'accepted',
+          reason: `member of commander (breakGlass); said: ${reason}`,
+        },
       ]);
     });
 
@@ -524,6 +529,24 @@ describe('acting', () => {
       (await post('mara', 'note', { text: 'x' }, INCIDENT_ID, { 'idempotency-key': 'x y' })).statusCode,
     ).toBe(400);
   });
+
+  it.each(['jhon', 'gone'])(
+    'does not make %s the commander, whom the access file does not have active',
+    async (commander) => {
+      const before = (await records.attempts(INCIDENT_ID)).length;
+      const response = await post('mara', 'commander', { commander });
+      expect(response.statusCode).toBe(400);
+      expect(response.json().error).toMatchObject({
+        code: 'invalid_request',
+        message: 'The access file has nobody active with that id.',
+        hint: expect.stringContaining('mara, ben, vic'),
+      });
+      expect(gateway.updates).toEqual([]);
+      expect(await attemptsSince(before)).toMatchObject([
+        { person: 'mara', decision: 'commander', verdict: 'invalid' },
+      ]);
+    },
+  );
 
   it('names what is wrong with a body', async () => {
     const response = await post('ben', 'override-breaker', { force: 'ajar', reason: '', forMs: 5 });

@@ -6,6 +6,7 @@ import type { IncidentState } from '../../domain/incident.ts';
 import { parseSinceMs, SINCE_FORMS } from '../../domain/observe-report/since.ts';
 import { OBSERVE_REPORT_KINDS, observeReport } from '../../domain/observe-report.ts';
 import type { Access, AccessAction, Person } from '../access/access.ts';
+import { beginDrill, type DrillDeps, planDrill } from '../drills/drills.ts';
 import { EdgeError } from '../errors.ts';
 import { type ActDeps, act } from '../incidents/act.ts';
 import { ACTIONS, type ActionName, decisionBody } from '../incidents/actions.ts';
@@ -13,8 +14,10 @@ import { type DecideDeps, decide } from '../incidents/decide.ts';
 import { fromRecords, type IncidentReader } from '../incidents/reader.ts';
 import { parseUntrustedJson } from '../json.ts';
 import { replyEarly } from '../reply-early.ts';
-import type { RollbackDeps } from '../rollbacks/deps.ts';
+import type { PersonsRequest, RollbackDeps } from '../rollbacks/deps.ts';
 import { addRollbackRoutes } from '../rollbacks/routes.ts';
+import type { SampleDeps } from '../samples/reveal.ts';
+import { addSampleRoutes } from '../samples/routes.ts';
 import { problemsOf } from '../zod-problems.ts';
 import { summarize } from './summary.ts';
 
@@ -60,6 +63,9 @@ export interface ApiDeps {
   act: ActDeps;
   decide: DecideDeps;
   rollbacks: RollbackDeps;
+  /** Absent: kept texts cannot be revealed here. */
+  samples?: SampleDeps;
+  drills: DrillDeps;
   /** Epoch ms. */
   now: () => number;
 }
@@ -83,12 +89,15 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   );
 
   app.addHook('onRequest', async (request, reply) => {
-    const authentication = access.authenticateHeader(request.headers.authorization);
+    const authentication = await access.authenticateHeader(request.headers.authorization);
     if (authentication.ok) {
       people.set(request, authentication.person);
       return;
     }
     request.log.warn({ reason: authentication.reason }, 'API request refused');
+    if (authentication.unavailable) {
+      return replyEarly(request, reply, new EdgeError('identity_unavailable', `${authentication.reason}.`));
+    }
     reply.header('www-authenticate', 'Bearer realm="firebreak"');
     return replyEarly(
       request,
@@ -185,12 +194,23 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
     return observeReport({ ...found, sinceMs, untilMs });
   });
 
-  addRollbackRoutes(app, deps.rollbacks, (request) => ({
+  const personsRequest = (request: FastifyRequest): PersonsRequest => ({
     person: personOf(request),
     via: viaOf(request),
     body: request.body,
     idempotencyKey: check(idempotencyKey, request.headers['idempotency-key'], 'header Idempotency-Key'),
-  }));
+  });
+  addRollbackRoutes(app, deps.rollbacks, personsRequest);
+  app.post('/drills/plan', async (request, reply) =>
+    reply.code(200).send(planDrill(deps.drills, personsRequest(request))),
+  );
+  app.post('/drills', async (request, reply) =>
+    reply.code(200).send(await beginDrill(deps.drills, personsRequest(request))),
+  );
+
+  if (deps.samples) {
+    addSampleRoutes(app, deps.samples, (request) => ({ person: personOf(request), via: viaOf(request) }));
+  }
 
   for (const decision of ['approve', 'reject'] as const) {
     app.post(`/incidents/:id/${decision}`, async (request, reply) => {

@@ -1,4 +1,5 @@
 import type { AlertsReceived } from '../../domain/alert.ts';
+import type { Drill } from '../../domain/drill.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import type { Mode, TargetResolution } from '../../domain/target.ts';
@@ -13,6 +14,7 @@ export interface IncidentStart {
   target: TargetResolution;
   /** A person opened it, not an alert. */
   declared?: Declaration;
+  drill?: Drill;
 }
 
 /** A running incident as visibility knows it. Visibility lags behind by a second or so. */

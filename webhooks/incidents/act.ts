@@ -5,10 +5,13 @@ import { EdgeError } from '../errors.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
 import { problemsOf } from '../zod-problems.ts';
 import { ACTIONS, type ActionName, type ActionSpec } from './actions.ts';
-import type { RecordAttempt } from './attempts.ts';
+import { acceptedBecause, type RecordAttempt } from './attempts.ts';
 import { readLive } from './decide.ts';
 import type { IncidentReader } from './reader.ts';
 import { sendUpdate } from './send.ts';
+
+/** A hint is read in a line of a terminal or of Slack. */
+const MAX_NAMED = 20;
 
 export interface ActDeps {
   gateway: IncidentGateway;
@@ -44,7 +47,7 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
     throw error;
   };
 
-  const permission = deps.access.may(person, spec.access);
+  const permission = deps.access.may(person, spec.access, { via });
   if (!permission.allowed)
     return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
   const parsed = spec.body.safeParse(input.body ?? {});
@@ -56,6 +59,9 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
       }),
     );
   }
+  const given = spec.given?.(parsed.data);
+  const active = deps.access.activePeople().map(({ id }) => id);
+  if (given !== undefined && !active.includes(given)) return refuse('invalid', nobodyActive(active));
   const told = spec.record(parsed.data);
   attempted = { ...attempted, ...(told.step === undefined ? {} : { step: told.step }) };
   const view = await readLive(deps.reader, input.incident).catch((error: unknown) =>
@@ -63,7 +69,7 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
   );
   attempted = { ...attempted, incident: view.incidentId };
 
-  await record('accepted', told.reason);
+  await record('accepted', acceptedBecause(permission.reason, told.reason));
   try {
     const answer = await sendUpdate(
       deps.gateway,
@@ -82,6 +88,14 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
     }
     throw error;
   }
+}
+
+function nobodyActive(active: readonly string[]): EdgeError {
+  const more = active.length - MAX_NAMED;
+  const names = `${active.slice(0, MAX_NAMED).join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
+  return new EdgeError('invalid_request', 'The access file has nobody active with that id.', {
+    hint: `Name somebody of the access file: ${names}.`,
+  });
 }
 
 /** A key belongs to the person who sent it: nobody else's key answers with this person's result. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SAMPLE_VERDICTS } from '../../domain/samples/precision.ts';
 import { SEVERITIES, type Severity } from '../../domain/severity.ts';
 import {
   type Actor,
@@ -6,10 +7,13 @@ import {
   acknowledgeUpdate,
   addNoteUpdate,
   assignCommanderUpdate,
+  escalateUpdate,
+  informUpdate,
   markFalsePositiveUpdate,
   overrideBreakerUpdate,
   resolveUpdate,
   retryStepUpdate,
+  reviewSampleUpdate,
   setSeverityUpdate,
   skipStepUpdate,
 } from '../../workflows/messages.ts';
@@ -40,6 +44,8 @@ export interface ActionSpec<Body extends z.ZodType = z.ZodType> {
   argument(actor: Actor, body: z.output<Body>): unknown;
   /** What of the body goes into the record of attempts. */
   record(body: z.output<Body>): { step?: string; reason?: string };
+  /** Who of the body is given something to do: refused where the access file does not have them active. */
+  given?(body: z.output<Body>): string;
 }
 
 function action<Body extends z.ZodType>(spec: ActionSpec<Body>): ActionSpec<Body> {
@@ -48,6 +54,10 @@ function action<Body extends z.ZodType>(spec: ActionSpec<Body>): ActionSpec<Body
 
 const reasonOnly = z.strictObject({ reason: text });
 const stepAndReason = z.strictObject({ step: stepId, reason: text });
+
+/** A reminder sooner than this is a nuisance; later than a day nobody remembers what it is about. */
+const MIN_REMINDER_MS = 60_000;
+const MAX_REMINDER_MS = 24 * 3_600_000;
 
 /** By the last part of their path: POST /api/v1/incidents/ID/<action>. */
 export const ACTIONS = {
@@ -78,6 +88,28 @@ export const ACTIONS = {
     update: assignCommanderUpdate.name,
     argument: (actor, body) => ({ actor, commander: body.commander }),
     record: () => ({}),
+    given: ({ commander }) => commander,
+  }),
+  escalate: action({
+    access: 'escalate',
+    body: z.strictObject({ reason: text.optional() }),
+    update: escalateUpdate.name,
+    argument: (actor, body) => ({ actor, ...body }),
+    record: ({ reason }) => (reason === undefined ? {} : { reason }),
+  }),
+  update: action({
+    access: 'update',
+    body: z.strictObject({
+      text,
+      remindAfterMs: z
+        .int()
+        .min(MIN_REMINDER_MS, 'at least one minute')
+        .max(MAX_REMINDER_MS, 'at most 24 hours')
+        .optional(),
+    }),
+    update: informUpdate.name,
+    argument: (actor, body) => ({ actor, ...body }),
+    record: () => ({}),
   }),
   'retry-step': action({
     access: 'retry',
@@ -99,6 +131,13 @@ export const ACTIONS = {
     update: abortUpdate.name,
     argument: (actor, body) => ({ actor, reason: body.reason }),
     record: (body) => body,
+  }),
+  'review-sample': action({
+    access: 'note',
+    body: z.strictObject({ sampleId: z.string().min(1).max(200), verdict: z.enum(SAMPLE_VERDICTS) }),
+    update: reviewSampleUpdate.name,
+    argument: (actor, body) => ({ actor, ...body }),
+    record: ({ verdict }) => ({ reason: verdict }),
   }),
   resolve: action({
     access: 'resolve',

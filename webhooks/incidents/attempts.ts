@@ -37,3 +37,11 @@ export function createAttemptRecorder(deps: {
     }
   };
 }
+
+/**
+ * The reason of an accepted attempt: what gave the right, then what the person said. In this order, since what a person says
+ * may be cut off, and never in the other, since it could be written to look like the first.
+ */
+export function acceptedBecause(right: string, said: string | undefined): string {
+  return said === undefined ? right : `${right}; said: ${said}`;
+}

@@ -6,7 +6,7 @@ import type { Access, Person } from '../access/access.ts';
 import { type DecisionSigner, updateIdOf } from '../decisions/sign.ts';
 import { EdgeError } from '../errors.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
-import type { RecordAttempt } from './attempts.ts';
+import { acceptedBecause, type RecordAttempt } from './attempts.ts';
 import { fromRecords, type IncidentReader, temporalUnavailable } from './reader.ts';
 import { sendUpdate } from './send.ts';
 
@@ -62,6 +62,8 @@ export interface DecideResult {
  */
 export async function decide(deps: DecideDeps, input: DecideInput): Promise<DecideResult> {
   const { person, decision, via } = input;
+  // One access file for the check and for what is signed, whatever is loaded meanwhile.
+  const access = deps.access.current();
   const attempt = attemptOf(input);
   let attempted = { incident: input.incident.slice(0, 64), step: input.step, planHash: input.planHash };
   const record = (verdict: 'accepted' | 'denied' | 'duplicate' | 'invalid', reason: string | undefined) =>
@@ -95,7 +97,7 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
   const { step, planHash } = waiting;
   attempted = { ...attempted, step };
 
-  const permission = deps.access.may(person, attempt, { groups: waiting.groups });
+  const permission = await access.mayNow(person, attempt, { groups: waiting.groups, via });
   if (!permission.allowed)
     return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
   if (!namesPlan(input, planHash)) {
@@ -125,23 +127,21 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
     return again(step, planHash);
   }
 
-  await record('accepted', input.reason);
+  await record('accepted', acceptedBecause(permission.reason, input.reason));
   const issuedAtMs = deps.now();
-  const ttlMs = input.breakGlass
-    ? Math.min(deps.access.decisionTtlMs, BREAK_GLASS_TTL_MS)
-    : deps.access.decisionTtlMs;
+  const ttlMs = input.breakGlass ? Math.min(access.decisionTtlMs, BREAK_GLASS_TTL_MS) : access.decisionTtlMs;
   const signed = deps.signer.sign({
     decision,
     incidentId,
     step,
     planHash,
     person: person.id,
-    groups: [...(deps.access.person(person.id)?.groups ?? person.groups)],
+    groups: [...(access.person(person.id)?.groups ?? person.groups)],
     ...(input.reason === undefined ? {} : { reason: input.reason }),
     ...(input.breakGlass ? { breakGlass: true as const } : {}),
     issuedAtMs,
     expiresAtMs: issuedAtMs + ttlMs,
-    accessVersion: deps.access.accessVersion,
+    accessVersion: access.accessVersion,
     via,
   });
   try {

@@ -7,6 +7,7 @@ import { incidentWorkflowId } from '../../workflows/ids.ts';
 import { EdgeError } from '../errors.ts';
 import type { Declared } from '../gateway/target-gateway.ts';
 import { GatewayError } from '../gateway/types.ts';
+import { acceptedBecause } from '../incidents/attempts.ts';
 import {
   edgeErrorOfTarget,
   manualRunbook,
@@ -46,11 +47,10 @@ export async function declareRollback(
   const target = await refusing('invalid', () => allowedTarget(body.target, deps.clusters));
   attempted = attemptedOn(target);
   const permission = deps.access.may(person, 'declare');
-  if (!permission.allowed) {
-    await refusing('denied', () => {
-      throw new EdgeError('forbidden', `Not allowed: ${permission.reason}.`);
-    });
-  }
+  const right = await refusing('denied', () => {
+    if (!permission.allowed) throw new EdgeError('forbidden', `Not allowed: ${permission.reason}.`);
+    return permission.reason;
+  });
   const { runbook, step } = await refusing('invalid', () => manualRunbook(deps));
   const to = wantedTo(body.to, rollbackRequest(runbook, step).to);
   const mode = deps.clusters[target.cluster]?.namespaces[target.namespace]?.mode ?? 'observe';
@@ -59,7 +59,7 @@ export async function declareRollback(
   const workflowId = incidentWorkflowId(runbook.name, correlation, sha256);
   const key = requestKey('declare', request);
 
-  await record('accepted', body.reason);
+  await record('accepted', acceptedBecause(right, body.reason));
   const declared = await tryToDeclare(deps, {
     workflowId,
     key,

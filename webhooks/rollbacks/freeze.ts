@@ -1,6 +1,7 @@
 import { targetKey } from '../../domain/target.ts';
 import { type Answer, freezeUpdate, unfreezeUpdate } from '../../workflows/messages.ts';
 import { EdgeError } from '../errors.ts';
+import { acceptedBecause } from '../incidents/attempts.ts';
 import { edgeErrorOfTarget, type PersonsRequest, type RollbackDeps, requestKey } from './deps.ts';
 import { allowedTarget, attemptedOn, freezeBody, parseBody, unfreezeBody } from './request.ts';
 
@@ -37,7 +38,7 @@ export async function setFrozen(
   if (!permission.allowed) {
     return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
   }
-  await record('accepted', body.reason);
+  await record('accepted', acceptedBecause(permission.reason, body.reason));
   const actor = { person: person.id, via };
   try {
     const answer = await deps.targets.updateTarget({

@@ -18,7 +18,7 @@ const reason = z
   .transform(wellFormed)
   .pipe(z.string().trim().min(1, 'must not be empty').max(MAX_TEXT));
 
-const target = z.strictObject({
+export const targetInput = z.strictObject({
   cluster: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected the name of a configured cluster')
@@ -39,16 +39,16 @@ const planHash = z
   .regex(/^[0-9a-f]{64}$/, 'expected the hash of the plan: 64 hex digits')
   .optional();
 
-export const inquiryBody = z.strictObject({ target, to: to.optional() });
-export const declareBody = z.strictObject({ target, to: to.optional(), reason, planHash });
+export const inquiryBody = z.strictObject({ target: targetInput, to: to.optional() });
+export const declareBody = z.strictObject({ target: targetInput, to: to.optional(), reason, planHash });
 export const freezeBody = z.strictObject({
-  target,
+  target: targetInput,
   reason,
   forMs: z.int().min(MIN_FREEZE_MS, 'at least one minute').max(MAX_FREEZE_MS, 'at most 7 days'),
 });
-export const unfreezeBody = z.strictObject({ target, reason });
+export const unfreezeBody = z.strictObject({ target: targetInput, reason });
 
-type TargetInput = z.output<typeof target>;
+type TargetInput = z.output<typeof targetInput>;
 
 /** @throws EdgeError invalid_request, naming the fields, never their values. */
 export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {

@@ -144,7 +144,7 @@ describe('POST /rollbacks', () => {
       person: 'mara',
       decision: 'declare',
       verdict: 'accepted',
-      reason: 'v3 refuses everything',
+      reason: 'member of ml-oncall (responder); said: v3 refuses everything',
       via: 'api',
     });
   });

@@ -1,7 +1,3 @@
-import { createHmac } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordsStore } from '../../activities/records/store.ts';
@@ -10,49 +6,8 @@ import { GatewayError } from '../gateway/types.ts';
 import { createTestEdge, openTestRecords, RECORDS_START_MS, SLACK } from '../test-support/edge.ts';
 import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../test-support/incident.ts';
 import type { RecordingGateway } from '../test-support/recording-gateway.ts';
-
-/** Slack's side: takes what is sent to a response_url, and answers chat.postEphemeral. */
-class SlackSide {
-  readonly #server: Server;
-  readonly received: { path: string; body: Record<string, unknown> }[] = [];
-  #waiting: (() => void)[] = [];
-  refuseResponses = false;
-
-  constructor() {
-    this.#server = createServer(async (request, response) => {
-      let text = '';
-      for await (const chunk of request) text += chunk;
-      const path = request.url ?? '';
-      const json = (request.headers['content-type'] ?? '').includes('json');
-      this.received.push({
-        path,
-        body: json ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text)),
-      });
-      response.statusCode = this.refuseResponses && path.startsWith('/respond') ? 404 : 200;
-      response.setHeader('content-type', 'application/json').end('{"ok":true}');
-      for (const wake of this.#waiting.splice(0)) wake();
-    });
-  }
-  async start() {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-  }
-  get origin() {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-  /** The first message with this text, now or later. */
-  async message(text: string | RegExp): Promise<{ path: string; body: Record<string, unknown> }> {
-    for (;;) {
-      const found = this.received.find(({ body }) => String(body.text).match(text));
-      if (found) return found;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-  }
-  stop() {
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-}
+import { type Sending, slackRequests } from '../test-support/slack-requests.ts';
+import { SlackSide } from '../test-support/slack-side.ts';
 
 const NOW = Date.UTC(2026, 2, 1, 10, 2);
 let records: RecordsStore;
@@ -78,77 +33,16 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await app.close();
+  expect(slack.refused).toEqual([]);
   slack.stop();
 });
 
-interface Sending {
-  secret?: string;
-  atMs?: number;
-  signature?: string;
-  tamper?: string;
-}
-/** Sends a form as Slack does: HMAC over version, time and raw body. */
-function send(path: string, form: Record<string, string>, how: Sending = {}) {
-  const body = new URLSearchParams(form).toString();
-  const timestamp = String(Math.floor((how.atMs ?? NOW) / 1_000));
-  const hmac = createHmac('sha256', how.secret ?? SLACK.signingSecrets[0] ?? '');
-  return app.inject({
-    method: 'POST',
-    url: `/webhooks/slack/${path}`,
-    headers: {
-      'content-type': 'application/x-www-form-urlencoded',
-      'x-slack-request-timestamp': timestamp,
-      'x-slack-signature': how.signature ?? `v0=${hmac.update(`v0:${timestamp}:${body}`).digest('hex')}`,
-    },
-    payload: body + (how.tamper ?? ''),
-  });
-}
-function command(text: string, change: Record<string, string> = {}, how?: Sending) {
-  return send(
-    'commands',
-    {
-      token: 'unused',
-      team_id: SLACK.teamId,
-      team_domain: 'example',
-      channel_id: 'C0INC',
-      channel_name: 'incidents',
-      user_id: 'U0MARA',
-      user_name: 'mara',
-      command: '/firebreak',
-      text,
-      api_app_id: 'A0',
-      is_enterprise_install: 'false',
-      response_url: `${slack.origin}/respond/1`,
-      trigger_id: '1.2',
-      ...change,
-    },
-    how,
-  );
-}
-function press(actionId: string, value: unknown, change: Record<string, unknown> = {}, how?: Sending) {
-  const payload = {
-    type: 'block_actions',
-    team: { id: SLACK.teamId, domain: 'example' },
-    user: { id: 'U0MARA', username: 'mara', team_id: SLACK.teamId },
-    api_app_id: 'A0',
-    container: { type: 'message', message_ts: '1.1', channel_id: 'C0INC' },
-    channel: { id: 'C0INC', name: 'incidents' },
-    trigger_id: '1.2',
-    response_url: `${slack.origin}/respond/2`,
-    actions: [
-      {
-        type: 'button',
-        action_id: actionId,
-        block_id: 'b',
-        text: { type: 'plain_text', text: 'Approve' },
-        value: typeof value === 'string' ? value : JSON.stringify(value),
-        action_ts: '1.1',
-      },
-    ],
-    ...change,
-  };
-  return send('interactions', { payload: JSON.stringify(payload) }, how);
-}
+const { send, command, press } = slackRequests({
+  app: () => app,
+  nowMs: NOW,
+  origin: () => slack.origin,
+  trigger: () => slack.trigger(),
+});
 const button = { incidentId: INCIDENT_ID, step: 'rollback', planHash: PLAN_HASH };
 const attempts = async () => (await records.attempts(INCIDENT_ID)).length;
 
@@ -192,6 +86,45 @@ describe('who may', () => {
       expect(response.json().text).toContain('this workspace is not the one');
     }
     expect(gateway.updates).toEqual([]);
+  });
+
+  describe('without a configured workspace', () => {
+    const logged = async (text: string) => {
+      while (!log.some((line) => line.includes(text))) await new Promise(setImmediate);
+    };
+    const fromElsewhere = () => command('help', { team_id: 'T0OTHER' });
+    async function start(authTest: SlackSide['authTest']) {
+      await app.close();
+      slack.authTest = authTest;
+      ({ app, gateway, log } = await createTestEdge({
+        records,
+        now: () => NOW,
+        slack: { ...SLACK, teamId: undefined, apiUrl: `${slack.origin}/api/` },
+      }));
+      await app.ready();
+    }
+
+    it('people of another one than the token belongs to are refused', async () => {
+      await start({ team_id: SLACK.teamId });
+      await logged('only people of the workspace');
+      expect((await fromElsewhere()).json().text).toContain('this workspace is not the one');
+      expect((await command('help')).json().text).not.toContain('this workspace');
+    });
+
+    it('nothing is held up while Slack does not say which it is, and it is asked again', async () => {
+      await start(undefined);
+      await logged('it is asked again');
+      expect((await fromElsewhere()).json().text).not.toContain('this workspace');
+      slack.authTest = { team_id: SLACK.teamId };
+      await logged('only people of the workspace');
+      expect((await fromElsewhere()).json().text).toContain('this workspace is not the one');
+    });
+
+    it('an organization of several is told to configure it: its people have different homes', async () => {
+      await start({ team_id: SLACK.teamId, enterprise_id: 'E0ORG' });
+      await logged('set chat.slack.teamId');
+      expect((await fromElsewhere()).json().text).not.toContain('this workspace');
+    });
   });
 
   it('somebody who is nobody in the access file is told how to become somebody, and recorded', async () => {
@@ -292,7 +225,7 @@ describe('the approve button', () => {
   it('never makes us speak to a host that is not Slack', async () => {
     const elsewhere = new SlackSide();
     await elsewhere.start();
-    await press('firebreak_reject', button, { response_url: `${elsewhere.origin}/respond/3` });
+    await press('firebreak_approve', button, { response_url: `${elsewhere.origin}/respond/3` });
     await app.close();
     expect(gateway.updates).toHaveLength(1);
     expect(elsewhere.received).toEqual([]);
@@ -308,12 +241,12 @@ describe('the approve button', () => {
 });
 
 describe('the slash command', () => {
-  it.each(['', 'help', 'dance', 'status', `reject ${INCIDENT_ID}`])(
+  it.each(['', 'help', 'dance', 'severity SEV9 why', `reject ${INCIDENT_ID}`])(
     '%j gives help in the answer itself',
     async (text) => {
       const response = await command(text);
       expect(response.json()).toMatchObject({ response_type: 'ephemeral' });
-      expect(response.json().text).toContain('/firebreak approve ID');
+      expect(response.json().text).toContain('/firebreak approve [ID]');
       expect(slack.received).toEqual([]);
     },
   );
@@ -387,6 +320,6 @@ describe('the slash command', () => {
   it('makes no call to Slack to find out who we are', async () => {
     await command('list');
     await slack.message(INCIDENT_ID);
-    expect(slack.received.map(({ path }) => path)).toEqual(['/respond/1']);
+    expect(slack.received.map(({ path }) => path.slice(0, 9))).toEqual(['/respond/']);
   });
 });

@@ -3,18 +3,17 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { EdgeError } from '../errors.ts';
 import { parseUntrustedJson } from '../json.ts';
 import { replyEarly } from '../reply-early.ts';
+import { InFlight } from './in-flight.ts';
+import { isOurTeam } from './team.ts';
 import { isSignedBySlack, looksSignedNow } from './verify.ts';
 
 /** Slack's interaction payloads carry the message they belong to: tens of kilobytes. */
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_DEPTH = 64;
-/** Work that goes on after the answer may last as long as a decision is tried for. */
-const DRAIN_MS = 35_000;
-
 export interface FastifyReceiverOptions {
   signingSecrets: readonly string[];
-  /** Absent: every workspace that signs with our secrets. */
-  teamId?: string | undefined;
+  /** Undefined while it is not known: then every workspace that the app is installed in. */
+  teamId: () => string | undefined;
   now: () => number;
   /** What is answered to people of another workspace. */
   wrongTeam: Record<string, unknown>;
@@ -27,7 +26,7 @@ export interface FastifyReceiverOptions {
  */
 export class FastifyReceiver implements Receiver {
   readonly #options: FastifyReceiverOptions;
-  readonly #working = new Set<Promise<void>>();
+  readonly #inFlight = new InFlight();
   #app: App | undefined;
 
   constructor(options: FastifyReceiverOptions) {
@@ -46,13 +45,8 @@ export class FastifyReceiver implements Receiver {
   }
 
   /** Waits for what was answered "recording..." and is not recorded yet. */
-  async drain(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, DRAIN_MS);
-    });
-    await Promise.race([Promise.allSettled([...this.#working]), late]);
-    clearTimeout(timer);
+  drain(): Promise<void> {
+    return this.#inFlight.drain();
   }
 
   readonly routes = async (server: FastifyInstance): Promise<void> => {
@@ -80,7 +74,7 @@ export class FastifyReceiver implements Receiver {
       // Slack checks the certificate of a command's URL from time to time; it wants 200 and nothing else.
       if (form.get('ssl_check') === '1') return reply.code(200).send();
       const body = bodyOf(form);
-      if (!this.#isOurTeam(body)) {
+      if (!isOurTeam(body, this.#options.teamId())) {
         onRefused('wrong-team');
         return reply.code(200).send(this.#options.wrongTeam);
       }
@@ -102,24 +96,12 @@ export class FastifyReceiver implements Receiver {
           : { retryNum: Number(headers['x-slack-retry-num']) }),
         ack: async (response?: unknown) => resolve(response ?? ''),
       };
-      const working = app
-        .processEvent(event)
+      this.#inFlight
+        .track(app.processEvent(event))
         // Not acknowledged by any listener (a link button, say): Slack wants 200 all the same.
         .then(() => resolve(''))
-        .catch(reject)
-        .finally(() => this.#working.delete(working));
-      this.#working.add(working);
+        .catch(reject);
     });
-  }
-
-  #isOurTeam(body: Record<string, unknown>): boolean {
-    const { teamId } = this.#options;
-    if (teamId === undefined) return true;
-    const { team, user } = body as { team?: { id?: unknown } | null; user?: { team_id?: unknown } };
-    const place = body.team_id ?? team?.id;
-    // In a channel shared with another company, people of that company can press our buttons.
-    const home = user?.team_id ?? place;
-    return place === teamId && home === teamId;
   }
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import { createVault } from '../../activities/evidence/vault.ts';
 import { openRecords } from '../../activities/records/open.ts';
 import type { RecordsStore } from '../../activities/records/store.ts';
 import { fixedRunbooks } from '../../runbooks/live.ts';
@@ -27,12 +28,13 @@ export const SLACK = {
   teamId: 'T0TEAM',
 };
 
-/** mara is on call, ben commands and may approve alone, vic only views. */
+/** mara is on call, ben commands and may approve alone, vic only views, gone has left. */
 const ACCESS = configSchema.shape.access.parse({
   people: [
     { id: 'mara', name: 'Mara', groups: ['ml-oncall'], slackUserId: 'U0MARA' },
     { id: 'ben', name: 'Ben', groups: ['commander'], slackUserId: 'U0BEN' },
     { id: 'vic', name: 'Vic', groups: ['stakeholders'], slackUserId: 'U0VIC' },
+    { id: 'gone', name: 'Gone', groups: ['commander'], slackUserId: 'U0GONE', active: false },
   ],
   rules: { viewer: ['*'], responder: ['ml-oncall'], commander: ['commander'], breakGlass: ['commander'] },
 });
@@ -78,6 +80,9 @@ export async function createTestEdge(change: Partial<WebhooksDeps> & Pick<Webhoo
     }),
     logger: pino({ level: 'debug' }, { write: (line: string) => void log.push(line) }),
     registry,
+    ...(change.records.evidence && {
+      vault: createVault(change.records.evidence, [{ id: 'k-test', key: Buffer.alloc(32, 7) }]),
+    }),
     ...change,
   });
   return {

@@ -22,6 +22,7 @@ access:
   );
   expect(installationOf(config)).toEqual({
     roles: ['ml-oncall'],
+    policies: [],
     groups: { 'ml-oncall': ['ada'], audit: [], gone: [] },
     clusters: { 'eu-1': ['llm', 'batch'] },
     sources: ['outputs'],

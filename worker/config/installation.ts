@@ -5,6 +5,7 @@ import type { FirebreakConfig } from './schema.ts';
 export function installationOf(config: FirebreakConfig): Installation {
   return {
     roles: Object.keys(config.paging.roles),
+    policies: Object.keys(config.paging.policies),
     groups: approversOf(config),
     clusters: Object.fromEntries(
       Object.entries(config.clusters).map(([name, { namespaces }]) => [name, Object.keys(namespaces)]),
@@ -12,7 +13,7 @@ export function installationOf(config: FirebreakConfig): Installation {
     sources: Object.keys(config.samples),
     channels: Object.keys(config.notifications),
     endpoints: Object.keys(config.http),
-    ticketing: config.tickets.github !== undefined,
+    ticketing: config.tickets.github !== undefined || config.tickets.jira !== undefined,
   };
 }
 

@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import { logQlProblem } from '../../activities/samples/sources/log-ql.ts';
+import { postgresQueryProblem } from '../../activities/samples/sources/postgres-query.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
 import { MODES, WORKLOAD_KINDS } from '../../domain/target.ts';
+import { pagingSchema } from './paging.ts';
+import { ticketsSchema } from './tickets.ts';
 
 /**
  * The schema of firebreak.yaml. Secrets only ever by reference; every default works on loopback with embedded parts.
@@ -95,28 +99,118 @@ export const clusterSchema = z
   })
   .describe('A Kubernetes cluster with models, and the Prometheus that watches them.');
 
-const pagerDutyChannel = z.strictObject({
-  type: z.literal('pagerduty'),
-  routingKey: secretRef.describe('Integration key of an Events API v2 integration.'),
-  url: httpUrl.default('https://events.pagerduty.com').describe('Base URL of the Events API.'),
-});
-const webhookChannel = z.strictObject({
-  type: z.literal('webhook'),
-  url: httpUrl,
-  bearerToken: secretRef.optional(),
-});
+const fieldPath = z.string().regex(/^[\w@-]+(\.[\w@-]+)*$/, 'a path such as response.text');
 
-const sampleSource = z.strictObject({
-  type: z.literal('http-json'),
-  url: httpUrl.describe(
-    'Answers GET with the recent outputs of a target; see docs/samples.md for the shape.',
-  ),
-  bearerToken: secretRef.optional(),
-});
+const DEFAULT_SAMPLE_RETENTION_MS = 30 * 24 * 3_600_000;
+
+const sampleCommon = {
+  link: httpUrl
+    .refine((url) => url.includes('{id}') || url.includes('{requestId}'), 'name {id} or {requestId} in it')
+    .optional()
+    .describe('Address of an output in its store, with {id} or {requestId}, which are filled in encoded.'),
+  text: z
+    .enum(['never', 'keep'])
+    .default('never')
+    .describe('keep: redacted, encrypted, revealed to named people only; never: hashed, measured, dropped.'),
+  retention: duration
+    .default(DEFAULT_SAMPLE_RETENTION_MS)
+    .describe('When the key of kept texts is destroyed, from the first text of the incident on.'),
+  presidio: z
+    .strictObject({
+      url: httpUrl.describe('Base URL of a Microsoft Presidio analyzer.'),
+      language: z
+        .string()
+        .regex(/^[a-z]{2}$/)
+        .default('en'),
+      bearerToken: secretRef.optional(),
+    })
+    .optional()
+    .describe('Asked beside the detectors of this process, for texts that are kept.'),
+};
+
+const sampleSource = z
+  .discriminatedUnion('type', [
+    z.strictObject({
+      type: z.literal('http-json'),
+      url: httpUrl.describe(
+        'Answers GET with the recent outputs of a target; see docs/samples.md for the shape.',
+      ),
+      bearerToken: secretRef.optional(),
+      ...sampleCommon,
+    }),
+    z.strictObject({
+      type: z.literal('loki'),
+      url: httpUrl.describe('Base URL, without /loki/api/v1.'),
+      bearerToken: secretRef.optional(),
+      basic: z.strictObject({ username: z.string(), password: secretRef }).optional(),
+      tenant: z.string().optional().describe('Sent as X-Scope-OrgID.'),
+      query: z
+        .string()
+        .superRefine(problemOf(logQlProblem))
+        .describe(
+          'LogQL of harmful outputs; $namespace, $name, $cluster and $kind are bound as string literals, unquoted: {namespace=$namespace}.',
+        ),
+      fields: z
+        .strictObject({
+          id: fieldPath.optional(),
+          requestId: fieldPath.optional(),
+          at: fieldPath.optional(),
+          categories: fieldPath.optional(),
+          text: fieldPath.optional(),
+          sha256: fieldPath.optional(),
+          length: fieldPath.optional(),
+        })
+        .prefault({})
+        .describe('Where a line (a JSON object, else its labels) has them; see docs/samples.md.'),
+      ...sampleCommon,
+    }),
+    z.strictObject({
+      type: z.literal('postgres'),
+      connection: secretRef.describe('postgresql:// URL of a role that may only read.'),
+      query: z
+        .string()
+        .superRefine(problemOf(postgresQueryProblem))
+        .describe('One SELECT with $1 namespace, $2 name, $3 from, $4 to, $5 limit, $6 cluster.'),
+      ...sampleCommon,
+    }),
+  ])
+  .describe('Where recent harmful outputs are looked up.');
+
+/** A check that says what is wrong, as zod takes it. */
+function problemOf(check: (text: string) => string | undefined) {
+  return (text: string, context: z.RefinementCtx<string>): void => {
+    const problem = check(text);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  };
+}
 
 const slackChannelId = z
   .string()
   .regex(/^[CG][A-Z0-9]+$/, 'the id of the channel (C...), not its name: see "Copy link" in Slack');
+
+const incidentChannels = z
+  .strictObject({
+    prefix: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_-]{0,20}$/, 'lower case letters, digits, - and _, at most 21')
+      .default('inc-')
+      .describe('What their names begin with.'),
+    severities: z
+      .array(z.enum(['SEV1', 'SEV2', 'SEV3', 'SEV4']))
+      .min(1)
+      .default(['SEV1', 'SEV2']),
+    invite: z
+      .array(z.string().min(1))
+      .default([])
+      .describe(
+        'Ids of people and names of groups of access, ids of Slack users (U...) and of Slack user groups (S...).',
+      ),
+    private: z.boolean().default(false),
+    archiveWhenClosed: z.boolean().default(false).describe('Else a channel stays until people archive it.'),
+  })
+  .describe(
+    'A channel of its own for each severe incident; absent: none. See docs/slack-messages.md for the scopes.',
+  );
 
 /** As runbooks name channels and endpoints. */
 const referenceName = z
@@ -159,7 +253,10 @@ const httpEndpoint = z
 const person = z.strictObject({
   id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'lower case letters, digits, dot, dash, underscore'),
   name: z.string().min(1),
-  email: z.email().optional(),
+  email: z
+    .email({ pattern: z.regexes.unicodeEmail })
+    .optional()
+    .describe('Joins Slack, OIDC and the pager, where they have verified this address.'),
   groups: z.array(z.string()).default([]),
   tokens: z
     .array(secretRef)
@@ -168,8 +265,72 @@ const person = z.strictObject({
   slackUserId: z
     .string()
     .regex(/^[UW][A-Z0-9]+$/)
-    .optional(),
+    .optional()
+    .describe('Joins this Slack user, and no other, without asking Slack for an e-mail.'),
+  github: z
+    .string()
+    .regex(/^[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?(?:_[A-Za-z0-9]+)?$/, 'a login of GitHub')
+    .optional()
+    .describe('Login: action items of this person are assigned to it.'),
+  jiraAccountId: z
+    .string()
+    .regex(/^[A-Za-z0-9:_-]{1,128}$/, 'an account id of Jira, as in the address of the profile')
+    .optional()
+    .describe('Action items of this person are assigned to this account of Jira.'),
   active: z.boolean().default(true),
+});
+
+const pagerDutyId = z.string().regex(/^[A-Z0-9]{6,20}$/, 'expected an id of PagerDuty, such as PI7DH85');
+
+/** Decisions that can be narrowed to who is on call. */
+export const NARROWED_DECISIONS = ['approve', 'reject', 'break-glass'] as const;
+
+const onCallGroup = z
+  .strictObject({
+    pagerduty: z
+      .strictObject({
+        schedules: z
+          .array(pagerDutyId)
+          .default([])
+          .describe('Ids of schedules. PagerDuty knows those as on call that an escalation policy uses.'),
+        escalationPolicies: z
+          .array(pagerDutyId)
+          .default([])
+          .describe('Ids of escalation policies: whoever is on call at any level of them.'),
+      })
+      .refine(
+        ({ schedules, escalationPolicies }) => schedules.length + escalationPolicies.length > 0,
+        'name a schedule or an escalation policy',
+      ),
+    decisions: z
+      .array(z.enum(NARROWED_DECISIONS))
+      .min(1)
+      .default(['approve'])
+      .describe('What only those on call decide. By default, the whole group may say no, and break glass.'),
+  })
+  .describe('Only members who are on call now decide for this group; the group, where that is not known.');
+
+/** What an access file holds: the people, what they may do, and who of them is asked. */
+export const accessFileSchema = z.strictObject({
+  people: z.array(person).default([]),
+  rules: z
+    .strictObject({
+      viewer: z
+        .array(z.string())
+        .default(['*'])
+        .describe('Groups that may read incidents; * is every person.'),
+      responder: z.array(z.string()).default([]).describe('Groups that may acknowledge, note, retry, skip.'),
+      commander: z.array(z.string()).default([]).describe('Groups that may abort, resolve, override.'),
+      breakGlass: z
+        .array(z.string().refine((group) => group !== '*', 'name the groups: * would be everybody'))
+        .default([])
+        .describe(
+          'Groups that may approve alone, with a reason, where the runbook allows break-glass; nobody unless named.',
+        ),
+    })
+    .prefault({}),
+  onCall: z.record(z.string(), onCallGroup).default({}),
+  decisionTtl: duration.default(900_000).describe('How long a signed decision may be acted on.'),
 });
 
 export const configSchema = z.strictObject({
@@ -220,68 +381,80 @@ export const configSchema = z.strictObject({
         .describe('Values of inputs by runbook and input; they have the type of the default in the runbook.'),
     })
     .prefault({}),
-  paging: z
-    .strictObject({
-      roles: z
-        .record(
-          z.string(),
-          z.strictObject({
-            channels: z.array(z.discriminatedUnion('type', [pagerDutyChannel, webhookChannel])).min(1),
-          }),
-        )
-        .default({}),
-    })
-    .prefault({}),
+  paging: pagingSchema({ secretRef, duration, httpUrl }).prefault({}),
   chat: z
     .strictObject({
       slack: z
         .strictObject({
           botToken: secretRef,
-          signingSecrets: z.array(secretRef).min(1),
+          signingSecrets: z
+            .array(secretRef)
+            .default([])
+            .describe('Of the app, for signed HTTP requests; several at once allow rotation.'),
+          appToken: secretRef
+            .optional()
+            .describe(
+              'App-level token (xapp-): Socket Mode, in which Slack needs no address of this server.',
+            ),
           channel: slackChannelId.describe('Id of the channel in which incidents are shown.'),
           apiUrl: httpUrl.optional().describe('Base URL of the Web API, ending in /api/.'),
           teamId: z.string().optional(),
+          incidentChannels: incidentChannels.optional(),
         })
+        .refine(
+          ({ appToken, signingSecrets }) => appToken !== undefined || signingSecrets.length > 0,
+          "the app's signing secret is needed, or appToken for Socket Mode",
+        )
         .optional(),
     })
     .prefault({}),
-  tickets: z
-    .strictObject({
-      github: z
-        .strictObject({
-          token: secretRef,
-          repository: z.string().regex(/^[^/]+\/[^/]+$/, 'owner/name'),
-          apiUrl: httpUrl.default('https://api.github.com'),
-        })
-        .optional(),
-    })
-    .prefault({}),
+  tickets: ticketsSchema({ secretRef, httpUrl }).prefault({}),
   samples: z.record(z.string(), sampleSource).default({}),
   notifications: z.record(referenceName, notificationChannel).default({}),
+  stakeholders: z
+    .strictObject({
+      channels: z
+        .array(referenceName)
+        .default([])
+        .describe('Names of notifications: where updates for stakeholders are told.'),
+    })
+    .prefault({}),
   http: z.record(referenceName, httpEndpoint).default({}),
   access: z
     .strictObject({
-      people: z.array(person).default([]),
-      rules: z
+      file: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'File with people, rules, onCall and decisionTtl instead of here; followed while it runs, and read on SIGHUP.',
+        ),
+      ...accessFileSchema.shape,
+      oidc: z
         .strictObject({
-          viewer: z
-            .array(z.string())
-            .default(['*'])
-            .describe('Groups that may read incidents; * is every person.'),
-          responder: z
-            .array(z.string())
-            .default([])
-            .describe('Groups that may acknowledge, note, retry, skip.'),
-          commander: z.array(z.string()).default([]).describe('Groups that may abort, resolve, override.'),
-          breakGlass: z
-            .array(z.string().refine((group) => group !== '*', 'name the groups: * would be everybody'))
-            .default([])
-            .describe(
-              'Groups that may approve alone, with a reason, where the runbook allows break-glass; nobody unless named.',
-            ),
+          issuer: httpUrl.describe('Issuer of the ID tokens, exactly as its discovery document says.'),
+          clientId: z.string().min(1).describe('A public client: authorization code with PKCE, device flow.'),
+          audience: z
+            .string()
+            .min(1)
+            .optional()
+            .describe('Another audience beside the client whose tokens of this issuer are taken.'),
+          scopes: z
+            .array(z.string().regex(/^[!#-[\]-~]+$/, 'a scope has no spaces and no quotes'))
+            .default(['openid', 'email', 'offline_access'])
+            .describe('What firebreak login asks for.'),
         })
-        .prefault({}),
-      decisionTtl: duration.default(900_000).describe('How long a signed decision may be acted on.'),
+        .optional()
+        .describe('People sign in here for the API and the command line; absent: API tokens only.'),
+      pagerduty: z
+        .strictObject({
+          apiToken: secretRef.describe('REST API key; a read-only one is enough.'),
+          url: httpUrl
+            .default('https://api.pagerduty.com')
+            .describe('Base URL of the REST API; accounts in the EU: https://api.eu.pagerduty.com'),
+        })
+        .optional()
+        .describe('Where onCall is asked.'),
     })
     .prefault({}),
   records: z

@@ -1,6 +1,7 @@
 /** Runs the compiled plan: which step may start, on what condition, with whose approval, and what its failure means. */
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
-import { ENDED_STEP, type StepStatus } from '../../domain/incident.ts';
+import { runsInDrill } from '../../domain/drill.ts';
+import { ENDED_STEP, SKIPPED_AT_END, type StepStatus } from '../../domain/incident.ts';
 import type { ApprovalSpec, StepPlan } from '../../domain/runbook.ts';
 import { type Prepared, StepFailure, type StepRunner } from '../../runbooks/steps/context.ts';
 import { STEP_RUNNERS } from '../../runbooks/steps/runners.ts';
@@ -97,7 +98,7 @@ export class Engine {
   }
 
   private skipTheRest(): void {
-    const reason = this.incident.data.aborted ?? 'the incident was resolved';
+    const reason = this.incident.data.aborted ?? SKIPPED_AT_END;
     for (const step of this.incident.data.steps) {
       if (!ENDED_STEP.has(step.status)) this.incident.end(step, 'skipped', this.services.nowMs(), reason);
     }
@@ -144,6 +145,8 @@ export class Engine {
       const prepared = await this.prepare(plan, step);
       const mode = plan.mutates ? await this.services.modeOfTarget() : undefined;
       if (!mine() || this.wasHalted(step)) return;
+      const { drill } = this.incident.input;
+      if (drill && !runsInDrill(plan.uses, drill)) return this.rehearse(plan, step, prepared, mine);
       if (mode === 'observe') {
         this.incident.record(
           'would-have',
@@ -201,6 +204,34 @@ export class Engine {
     }
   }
 
+  /** In a drill: people are asked as they would be, and what can be tried without changing anything is tried. */
+  private async rehearse(
+    plan: StepPlan,
+    step: StepData,
+    prepared: Prepared | undefined,
+    mine: () => boolean,
+  ): Promise<void> {
+    if (plan.approval && (await this.askPeople(plan, step, plan.approval)) !== 'approved') return;
+    const { rehearse } = runnerOf(plan);
+    const seen =
+      rehearse === undefined
+        ? prepared?.summary
+        : await CancellationScope.withTimeout(plan.timeoutMs, () =>
+            rehearse(this.services.contextFor(plan, step)),
+          );
+    if (!mine()) return;
+    const nowMs = this.services.nowMs();
+    const what = seen === undefined ? 'would have run' : seen;
+    this.incident.record('would-have', `${plan.id}: a drill changes nothing; ${what}`, nowMs, {
+      step: plan.id,
+      uses: plan.uses,
+      summary: prepared?.summary,
+      planHash: prepared?.planHash,
+    });
+    const approved = plan.approval ? 'approved; ' : '';
+    this.incident.end(step, 'would-have', nowMs, `${approved}a drill changes nothing; ${what}`);
+  }
+
   /** Another step has halted the incident while this one was on its way to start: it does not. */
   private wasHalted(step: StepData): boolean {
     const by = this.incident.data.haltedBy;
@@ -254,6 +285,8 @@ export class Engine {
 
   /** @returns false when the step was skipped, or its wait was interrupted. */
   private async conditionsHold(plan: StepPlan, step: StepData): Promise<boolean> {
+    // Nothing is wrong in a drill, so no condition would hold: it is about what would follow.
+    if (this.incident.input.drill) return true;
     if (plan.when !== undefined) {
       const measured = await this.services.measure(plan.when);
       const holds = measured.known ? measured.value === true : plan.whenUnknown === 'run';
@@ -378,7 +411,9 @@ export class Engine {
       // Expired is not rejected: the question stays open, and somebody else is woken.
       step.asked = { requestedAtMs: step.asked.requestedAtMs, expiresAtMs: nowMs + spec.timeoutMs };
       this.incident.record('decision', `Nobody has decided on ${plan.id} yet: escalated`, nowMs);
-      this.services.pageCommander(`approval of ${plan.id} is overdue`, `approval-${plan.id}-${nowMs}`);
+      const id = `approval-${plan.id}-${nowMs}`;
+      this.services.escalatePages('firebreak', id);
+      this.services.pageCommander(`approval of ${plan.id} is overdue`, id);
     }
   }
 
@@ -389,7 +424,7 @@ export class Engine {
     const nowMs = this.services.nowMs();
     const cancelledByUs = isCancellation(error) && this.stopped();
     if (cancelledByUs) {
-      this.incident.end(step, 'skipped', nowMs, this.incident.data.aborted ?? 'the incident was resolved');
+      this.incident.end(step, 'skipped', nowMs, this.incident.data.aborted ?? SKIPPED_AT_END);
       return;
     }
     const failure = isCancellation(error)

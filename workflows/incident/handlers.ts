@@ -2,6 +2,7 @@
 import { ApplicationFailure, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
 import type { AlertsReceived } from '../../domain/alert.ts';
 import { mayNotApproveAlone, type SignedDecision } from '../../domain/decision.ts';
+import { findSample, SAMPLE_VERDICTS } from '../../domain/samples/precision.ts';
 import { pagingWorkflowId } from '../ids.ts';
 import {
   type Actor,
@@ -12,19 +13,25 @@ import {
   approveUpdate,
   assignCommanderUpdate,
   describeQuery,
+  escalateUpdate,
+  informUpdate,
   markFalsePositiveUpdate,
   overrideBreakerUpdate,
   pageReportedSignal,
+  pagerEventUpdate,
   pagesAcknowledgedSignal,
+  pagesUnacknowledgedSignal,
   rejectUpdate,
   resolveUpdate,
   retryStepUpdate,
+  reviewSampleUpdate,
   setSeverityUpdate,
   skipStepUpdate,
   targetNewsSignal,
   targetReplySignal,
 } from '../messages.ts';
 import type { Engine } from './engine.ts';
+import { recordPage, recordPagerEvent } from './pages.ts';
 import type { IncidentServices } from './services.ts';
 import type { Incident } from './state.ts';
 
@@ -126,7 +133,7 @@ export function registerHandlers(
       });
     }
   });
-  setHandler(pageReportedSignal, (report) => incident.receivePageReport(report, now()));
+  setHandler(pageReportedSignal, (report) => recordPage(incident, report, now()));
   setHandler(targetNewsSignal, (news) => {
     incident.data.breaker = news.breaker;
     incident.record('breaker', news.text, now(), { breaker: news.breaker.state });
@@ -146,6 +153,18 @@ export function registerHandlers(
     }),
     { validator: (_input) => mustBeOpen(incident) },
   );
+  setHandler(pagerEventUpdate, ({ event }) => {
+    const told = recordPagerEvent(incident, event, now());
+    if (told !== undefined && incident.data.pagingStarted) {
+      const pages = getExternalWorkflowHandle(pagingWorkflowId(incident.data.incidentId));
+      const telling =
+        told === 'acknowledged'
+          ? pages.signal(pagesAcknowledgedSignal, { by: event.pager })
+          : pages.signal(pagesUnacknowledgedSignal);
+      telling.catch(() => undefined);
+    }
+    return { message: 'Noted' };
+  });
   setHandler(
     approveUpdate,
     ({ actor, signed }) => {
@@ -190,6 +209,7 @@ export function registerHandlers(
     assignCommanderUpdate,
     ({ actor, commander }) => {
       incident.data.commander = commander;
+      incident.data.commanderSinceMs = now();
       incident.record('decision', `made ${commander} incident commander`, now(), undefined, actor.person);
       return { message: `${commander} is incident commander` };
     },
@@ -202,6 +222,47 @@ export function registerHandlers(
       return { message: 'Noted' };
     },
     { validator: ({ text }) => mustBeText(text) },
+  );
+  setHandler(
+    escalateUpdate,
+    ({ actor, reason }) => {
+      const times = (incident.data.escalated ?? 0) + 1;
+      incident.data.escalated = times;
+      incident.record(
+        'decision',
+        'escalated',
+        now(),
+        reason === undefined ? undefined : { reason },
+        actor.person,
+      );
+      const id = `escalated-${times}`;
+      services.escalatePages(actor.person, id);
+      // Whatever levels there are: whoever asks for help gets somebody who decides.
+      services.pageCommander(`${actor.person} asks for help`, id);
+      return { message: 'Escalated: the next level and the commander are paged' };
+    },
+    {
+      validator: ({ reason }) => {
+        mustBeOpen(incident);
+        if (reason !== undefined) mustBeText(reason);
+      },
+    },
+  );
+  setHandler(
+    informUpdate,
+    ({ actor, text, remindAfterMs }) => {
+      incident.inform(actor.person, text, remindAfterMs, now());
+      services.tellStakeholders(actor.person, text);
+      const due = incident.data.updateDueAtMs;
+      const next = due === undefined ? '' : `; the next is due at ${new Date(due).toISOString()}`;
+      return { message: `Stakeholders are told${next}` };
+    },
+    {
+      validator: ({ text, remindAfterMs }) => {
+        mustBeText(text);
+        if (remindAfterMs !== undefined && !(remindAfterMs > 0)) refuse('a reminder lies ahead');
+      },
+    },
   );
   setHandler(
     retryStepUpdate,
@@ -301,14 +362,32 @@ export function registerHandlers(
   setHandler(
     markFalsePositiveUpdate,
     ({ actor, reason }) => {
+      acknowledge(actor.person);
       incident.data.outcome = 'false-positive';
       incident.data.resolvedBy = { person: actor.person, reason };
       incident.record('decision', 'says this is a false positive', now(), { reason }, actor.person);
+      const diverted = (incident.data.breaker?.state ?? 'closed') !== 'closed';
       return {
-        message: 'Marked as a false positive; the breaker stays as it is until a person forces it closed',
+        message: diverted
+          ? 'Marked as a false positive: nothing more is rolled back, and traffic goes back once what is under way has stopped'
+          : 'Marked as a false positive: nothing is rolled back',
       };
     },
     { validator: ({ reason }) => mustBeOpenWithReason(incident, reason) },
+  );
+  setHandler(
+    reviewSampleUpdate,
+    ({ actor, sampleId, verdict }) => ({
+      message: `Marked ${verdict}; ${incident.reviewSample(actor.person, sampleId, verdict, now())}`,
+    }),
+    {
+      validator: ({ sampleId, verdict }) => {
+        if (!SAMPLE_VERDICTS.includes(verdict)) refuse(`a sample is ${SAMPLE_VERDICTS.join(', ')}`);
+        const { samples } = incident.data.evidence;
+        if (samples === undefined) refuse('no outputs were sampled yet');
+        if (findSample(samples, sampleId) === undefined) refuse('this incident has no such sample');
+      },
+    },
   );
   setHandler(
     resolveUpdate,

@@ -27,7 +27,12 @@ import { type StepContext, StepFailure } from '../../runbooks/steps/context.ts';
 import { clusterActivities, clusterWaits, records, signaling, vendors } from '../activities.ts';
 import { readFailure } from '../failure.ts';
 import { pagingWorkflowId } from '../ids.ts';
-import { PAGING_WORKFLOW, pageRequestedSignal, VERIFICATION_WORKFLOW } from '../messages.ts';
+import {
+  PAGING_WORKFLOW,
+  pageRequestedSignal,
+  pagesEscalatedSignal,
+  VERIFICATION_WORKFLOW,
+} from '../messages.ts';
 import type { paging } from '../paging/workflow.ts';
 import type { verification } from '../verification/workflow.ts';
 import { LONGEST_BETWEEN_LOOKS_MS, reasonOfSilence, SILENT_AFTER_MS } from './cluster-silence.ts';
@@ -42,6 +47,9 @@ const WAIT_MARGIN_MS = 30_000;
 const HARM_RATE_METRIC = 'harmRate';
 /** After a refusal that only people can mend. */
 const READ_AGAIN_AFTER_MS = 30_000;
+
+/** An update is news: after some minutes the next one is. */
+const TELL_ATTEMPTS = 8;
 
 export class IncidentServices {
   private readonly incident: Incident;
@@ -379,6 +387,15 @@ export class IncidentServices {
     await getExternalWorkflowHandle(workflowId).signal(pageRequestedSignal, request);
   }
 
+  /** Has the next level of every page called now; nothing where nobody was paged. */
+  escalatePages(by: string, id: string): void {
+    const { data } = this.incident;
+    if (!data.pagingStarted) return;
+    getExternalWorkflowHandle(pagingWorkflowId(data.incidentId))
+      .signal(pagesEscalatedSignal, { by, id })
+      .catch(() => undefined);
+  }
+
   /** Calls the commander without waiting: a page must never hold up the incident. `key` makes it a page of its own. */
   pageCommander(reason: string, key: string): void {
     const { data, input } = this.incident;
@@ -400,6 +417,26 @@ export class IncidentServices {
         problem: String(error),
       });
     });
+  }
+
+  /** Tells stakeholders without waiting; what could not be told is on the timeline. */
+  tellStakeholders(person: string, text: string): void {
+    const { data } = this.incident;
+    const key = `update-${data.timeline.length}`;
+    const problem = (told: string) =>
+      this.incident.record('note', 'Not every stakeholder could be told', this.nowMs(), { problem: told });
+    vendors(TELL_ATTEMPTS)
+      .tellStakeholders({
+        incidentId: data.incidentId,
+        key,
+        title: this.incident.title,
+        severity: data.severity,
+        text: `${text}\n(${person})`,
+      })
+      .then(({ problems }) => {
+        if (problems.length > 0) problem(problems.join('; '));
+      })
+      .catch((error: unknown) => problem(readFailure(error).message));
   }
 
   contextFor(plan: StepPlan, step: StepData): StepContext {
@@ -448,7 +485,19 @@ export class IncidentServices {
         const accepted = (role: string) =>
           data.pages.some((page) => page.requestId === id && page.role === role);
         await services.requestPage({ ...request, id, dedupKey });
-        await condition(() => request.roles.every(accepted));
+        // Of a policy nobody here knows the roles: it has paged when the first of them was reached.
+        const anybody = () => data.pages.some((page) => page.requestId === id);
+        const refused = (role: string) =>
+          data.undelivered?.some((page) => page.requestId === id && page.role === role && page.refused) ===
+          true;
+        const done = () => request.roles.every(accepted) && (request.policy === undefined || anybody());
+        // Nothing tries what was refused for good: people mend the cause and try the step again.
+        const over = () =>
+          request.policy === undefined && request.roles.every((role) => accepted(role) || refused(role));
+        await condition(() => done() || over());
+        if (done()) return;
+        const roles = request.roles.filter(refused).join(', ');
+        throw new StepFailure('Refused', `every channel refused the page to ${roles}: see the timeline`);
       },
       async verify(request) {
         return executeChild<typeof verification>(VERIFICATION_WORKFLOW, {
@@ -489,5 +538,11 @@ export class IncidentServices {
 /** Steps ask for the target before they reach a cluster, so this only guards against one that does not. */
 function noCluster(): StepContext['cluster'] {
   const refuse = () => Promise.reject(ApplicationFailure.nonRetryable('there is no target', 'InvalidInput'));
-  return { takeSnapshot: refuse, readTemplateHash: refuse, listChanges: refuse, judgeHarm: refuse };
+  return {
+    takeSnapshot: refuse,
+    readTemplateHash: refuse,
+    listChanges: refuse,
+    judgeHarm: refuse,
+    checkFallback: refuse,
+  };
 }

@@ -2,6 +2,7 @@ import type { ChatMessageRef } from '../../activities/contract.ts';
 import type { AlertRecord, AlertsReceived } from '../../domain/alert.ts';
 import type { Breaker } from '../../domain/breaker.ts';
 import type { SignedDecision } from '../../domain/decision.ts';
+import type { Drill } from '../../domain/drill.ts';
 import {
   deriveState,
   type IncidentState,
@@ -9,16 +10,26 @@ import {
   type Milestone,
   type Outcome,
   type PendingApproval,
+  type SampleSummary,
   type StepState,
   type TimelineEntry,
   type TimelineKind,
 } from '../../domain/incident.ts';
-import type { PageReport } from '../../domain/paging.ts';
+import type { UndeliveredPage } from '../../domain/paging.ts';
 import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
+import {
+  countMarks,
+  describeReviews,
+  findSample,
+  type SampleMarks,
+  type SampleVerdict,
+} from '../../domain/samples/precision.ts';
 import type { Severity } from '../../domain/severity.ts';
+import { shownLabels, withOnly } from '../../domain/shown-labels.ts';
 import type { Mode, TargetFacts, TargetResolution } from '../../domain/target.ts';
 import type { TargetReply } from '../../domain/target-command.ts';
 import type { Evidence, Prepared } from '../../runbooks/steps/context.ts';
+import type { Actor } from '../messages.ts';
 
 export interface IncidentInput {
   runbook: CompiledRunbook;
@@ -28,20 +39,22 @@ export interface IncidentInput {
   mode: Mode;
   /** A person opened it, not an alert. */
   declared?: Declaration;
+  /** People are paged and asked for practice; nothing is changed that was not asked for. */
+  drill?: Drill;
   /** Carried over continue-as-new. */
   data?: IncidentData;
   /** The incident that this one follows, with the alerts that opened it, and what that one had not written down yet. */
   reopened?: {
     predecessorId: string;
     alerts: AlertsReceived[];
-    unfinished?: { view: IncidentView; entries: TimelineEntry[]; postmortem: boolean };
+    unfinished?: { view: IncidentView; entries: TimelineEntry[]; postmortem: boolean; ticket?: boolean };
   };
 }
 
 /** An incident that a person of the access file declared by hand, authenticated and authorised by the edge. */
 export interface Declaration {
   person: string;
-  via: 'api' | 'cli' | 'slack';
+  via: Actor['via'];
   reason: string;
   atMs: number;
   /** What its pages are grouped by: there is no alert whose key could be. */
@@ -91,8 +104,13 @@ export interface IncidentData {
   breaker?: Breaker;
   pages: (IncidentView['pages'][number] & { requestId: string })[];
   pageProblems: string[];
+  /** Pages that no channel has taken so far. */
+  undelivered?: UndeliveredPage[];
+  /** Ids of what the pager has told, the latest. */
+  pagerEvents?: string[];
   pagingStarted: boolean;
   commander?: string;
+  commanderSinceMs?: number;
   acknowledgedBy?: string;
   evidence: Evidence;
   /** Why a human is needed, and which step it is about: handling that step settles it. */
@@ -104,6 +122,8 @@ export interface IncidentData {
   /** Timeline entries that the records have. */
   recordedSeq: number;
   chatMessage?: ChatMessageRef;
+  /** Its message could not be posted so far. */
+  chatFailed?: boolean;
   /** Commands whose answers somebody waits for; other answers are told on the timeline and dropped. */
   awaited: string[];
   /** Answers of the target's actor that nobody has read yet. */
@@ -115,6 +135,14 @@ export interface IncidentData {
   /** The step whose failure halted the incident: nothing starts until a person retries a step. */
   haltedBy?: string;
   breakGlass?: IncidentView['breakGlass'];
+  updates?: IncidentView['updates'];
+  updateDueAtMs?: number;
+  /** The due time of which somebody was reminded. */
+  remindedOfMs?: number;
+  /** How often people asked for the next level. */
+  escalated?: number;
+  /** What reviewers said of samples. */
+  sampleMarks?: SampleMarks;
   resolvedBy?: { person: string; reason: string };
   /** A repeat of a still-firing alert after closing was told once. */
   toldQuiet: boolean;
@@ -128,6 +156,8 @@ const VIEW_ALERTS = 100;
 const MAX_SUMMARY_LENGTH = 300;
 /** Characters of an alert's labels that are kept: 2,000 alerts must fit into a workflow's input (2 MB). */
 const MAX_LABELS_LENGTH = 600;
+/** Updates of stakeholders in the view; all of them are on the timeline. */
+const KEPT_UPDATES = 10;
 /** Different alerts remembered by one incident. */
 const MAX_ALERTS = 2_000;
 
@@ -164,6 +194,8 @@ export class Incident {
   readonly data: IncidentData;
   /** Grows with each change: what chat and search attributes wait for. Not carried over. */
   version = 0;
+  /** Names of the labels that views have; found out once. */
+  private shown: ReadonlySet<string> | undefined;
 
   constructor(input: IncidentInput, data: IncidentData) {
     this.input = input;
@@ -239,7 +271,8 @@ export class Incident {
     const { target } = this.input;
     const where = target.ok ? `${target.target.namespace}/${target.target.name}` : 'no usable target';
     const what = this.input.declared?.asked ?? this.input.runbook.name;
-    return `${this.data.alerts[0]?.alertname ?? what}: ${where}`;
+    const title = `${this.data.alerts[0]?.alertname ?? what}: ${where}`;
+    return this.input.drill ? `DRILL: ${title}` : title;
   }
 
   // --- changes ---
@@ -429,36 +462,31 @@ export class Incident {
     return found;
   }
 
-  receivePageReport(report: PageReport, nowMs: number): void {
-    if (report.accepted) {
-      this.data.pages.push({
-        requestId: report.requestId,
-        role: report.role,
-        channel: report.accepted.channel,
-        acceptedAtMs: report.accepted.atMs,
-      });
-      this.record(
-        'page',
-        `${report.role} paged by ${report.accepted.channel}${report.level > 0 ? ' (nobody had acknowledged)' : ''}`,
-        nowMs,
-      );
-      return;
-    }
-    this.data.pageProblems.push(report.role);
-    this.record(
-      'page',
-      `No channel accepted the page to ${report.role}: ${report.problem ?? 'unknown reason'}`,
-      nowMs,
-    );
-    this.needHuman(`nobody could page ${report.role}`, nowMs);
-  }
-
   acknowledge(person: string, nowMs: number): boolean {
     if (this.data.acknowledgedBy !== undefined) return false;
     this.data.acknowledgedBy = person;
     this.record('decision', 'acknowledged', nowMs, undefined, person);
     this.reach('acknowledged', nowMs);
     return true;
+  }
+
+  /** What stakeholders were told, and when the next of it is due. */
+  inform(person: string, text: string, remindAfterMs: number | undefined, nowMs: number): void {
+    const { data } = this;
+    data.updates = [...(data.updates ?? []), { atMs: nowMs, by: person, text }].slice(-KEPT_UPDATES);
+    data.updateDueAtMs = remindAfterMs === undefined ? undefined : nowMs + remindAfterMs;
+    this.record('note', 'updated the stakeholders', nowMs, { text }, person);
+  }
+
+  /** A reviewer's word about a sample; the last one of a person counts. @returns the count so far, in words. */
+  reviewSample(person: string, named: string, verdict: SampleVerdict, nowMs: number): string {
+    const { data } = this;
+    const id = findSample(data.evidence.samples, named)?.id ?? named;
+    data.sampleMarks = { ...data.sampleMarks, [id]: { ...data.sampleMarks?.[id], [person]: verdict } };
+    const reviewed = countMarks(data.sampleMarks);
+    const soFar = reviewed ? describeReviews(reviewed) : '';
+    this.record('evidence', `called a sample ${verdict}`, nowMs, { sample: id, soFar }, person);
+    return soFar;
   }
 
   approve(signed: SignedDecision, nowMs: number): { approvals: number; needed: number } {
@@ -507,7 +535,11 @@ export class Incident {
     }
     this.settle({ steps: again });
     this.data.haltedBy = undefined;
-    this.data.outcome = undefined;
+    // Trying the samples again, say, takes no verdict back.
+    const decides = (step: StepPlan) => step.uses in MILESTONES_OF || step.approval !== undefined;
+    if (this.input.runbook.steps.some((step) => again.has(step.id) && decides(step))) {
+      this.data.outcome = undefined;
+    }
     this.record('decision', `retries step ${id}`, nowMs, { reason, toRevision }, person);
   }
 
@@ -530,13 +562,15 @@ export class Incident {
         return {
           step: step.id,
           planHash: step.prepared?.planHash ?? '',
-          summary: step.prepared?.summary ?? '',
+          summary: this.withPrecision(step.prepared?.summary ?? ''),
           warnings: step.prepared?.warnings ?? [],
           diff: step.prepared?.diff,
           fromRevision: plan?.from.revision,
           toRevision: plan?.to.revision,
           fromImage: plan?.from.images.join(', '),
           toImage: plan?.to.images.join(', '),
+          fromServed: plan?.from.served,
+          toServed: plan?.to.served,
           changes: Array.isArray(changes)
             ? changes.filter((line): line is string => typeof line === 'string')
             : [],
@@ -550,13 +584,30 @@ export class Incident {
       });
   }
 
+  /** How far people agree with the classifier so far stands beside what they are asked to approve. */
+  private withPrecision(summary: string): string {
+    const reviewed = countMarks(this.data.sampleMarks);
+    return reviewed === undefined ? summary : `${summary}; ${describeReviews(reviewed)}`;
+  }
+
+  private samples(): SampleSummary | undefined {
+    const { evidence, sampleMarks } = this.data;
+    const reviewed = countMarks(sampleMarks);
+    return evidence.samples && { ...evidence.samples, ...(reviewed && { reviewed }) };
+  }
+
   view(): IncidentView {
     const { data, input } = this;
+    this.shown ??= shownLabels(input.runbook);
+    const { shown } = this;
     return {
       incidentId: data.incidentId,
       workflowId: data.workflowId,
       predecessorId: data.predecessorId,
+      dedupKey: data.dedupKey === '' ? undefined : data.dedupKey,
       declaredBy: input.declared?.person,
+      drill: input.drill,
+      chatShown: data.chatMessage !== undefined ? true : data.chatFailed ? false : undefined,
       title: this.title,
       state: this.state,
       outcome: data.outcome,
@@ -572,7 +623,9 @@ export class Incident {
       targetProblem: input.target.ok ? undefined : input.target.reason,
       correlation: input.correlation,
       milestones: data.milestones,
-      alerts: data.alerts.slice(0, VIEW_ALERTS),
+      alerts: data.alerts
+        .slice(0, VIEW_ALERTS)
+        .map((alert) => ({ ...alert, labels: withOnly(shown, alert.labels) })),
       truncatedAlerts: data.truncatedAlerts,
       duplicateDeliveries: data.duplicateDeliveries,
       steps: data.steps.map(({ id, uses, status, startedAtMs, endedAtMs, reason, outputs }) => ({
@@ -592,15 +645,19 @@ export class Incident {
         fallback: data.breaker.fallback,
       },
       pages: data.pages.map(({ role, channel, acceptedAtMs }) => ({ role, channel, acceptedAtMs })),
+      undelivered: data.undelivered?.map(({ role, sinceMs }) => ({ role, sinceMs })),
       commander: data.commander,
+      commanderSinceMs: data.commanderSinceMs,
       acknowledgedBy: data.acknowledgedBy,
       ticketUrl: data.evidence.ticketUrl,
-      samples: data.evidence.samples,
+      samples: this.samples(),
       rollback: data.evidence.rollback,
       verification: data.evidence.verification,
       actionItems: data.evidence.actionItems ?? [],
       harmHistory: data.evidence.harmHistory,
       breakGlass: data.breakGlass,
+      updates: data.updates,
+      updateDueAtMs: data.updateDueAtMs,
       humanNeeded: data.humanNeeded.map(({ reason }) => reason),
       lastHarmRate: data.lastHarmRate,
       timeline: data.timeline.slice(-VIEW_TIMELINE_ENTRIES),

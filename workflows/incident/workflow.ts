@@ -14,23 +14,26 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { AlertsReceived } from '../../domain/alert.ts';
+import type { Drill } from '../../domain/drill.ts';
+import type { IncidentView } from '../../domain/incident.ts';
 import { targetKey } from '../../domain/target.ts';
-import { renderOutcome } from '../../domain/ticket.ts';
-import { chat, records, vendors } from '../activities.ts';
+import { records } from '../activities.ts';
 import type { aftercare } from '../aftercare/workflow.ts';
 import { readFailure } from '../failure.ts';
 import { aftercareWorkflowId, incidentId, pagingWorkflowId } from '../ids.ts';
 import { AFTERCARE_WORKFLOW, pagesResolvedSignal, SEARCH_ATTRIBUTES } from '../messages.ts';
+import { keepChat } from './chat.ts';
 import { Engine } from './engine.ts';
+import { giveTrafficBack } from './false-positive.ts';
 import { type Inbox, registerHandlers } from './handlers.ts';
 import { recordTargetChanges } from './observed.ts';
+import { settleUndelivered } from './pages.ts';
 import { IncidentServices } from './services.ts';
 import { Incident, type IncidentInput } from './state.ts';
+import { finishTicket, isUnderWay, keepTicket, openUnderWay, ticketKey } from './ticket.ts';
 
 /** Paging waits this long for severity to be judged; then it goes out with the highest. */
 const SEVERITY_WAIT_MS = 3_000;
-/** Pause between two chat updates: Slack allows about one a second in a channel, and changes come in bursts. */
-const CHAT_PAUSE_MS = 1_500;
 /** Alert names are untrusted and can be long; Temporal limits a search attribute to 2 KB. */
 const MAX_ATTRIBUTE_LENGTH = 200;
 /** After a refusal that only people can mend. */
@@ -79,6 +82,10 @@ class IncidentRun {
   private readonly inbox: Inbox;
   /** Loops end: the run is over, or goes on in a new one. */
   private ending = false;
+  /** Keeps the ticket up to date; ends before its last words are written. */
+  private ticket: Background | undefined;
+  /** The ticket has its last words, or they were given up. */
+  private ticketTold = false;
 
   constructor(
     input: IncidentInput,
@@ -109,12 +116,14 @@ class IncidentRun {
     }
     const background = [
       this.detached(() => this.keepRecords()),
-      this.detached(() => this.keepChat()),
+      this.detached(() => keepChat(state, () => this.ending)),
       this.detached(() => this.services.loadFacts()),
       this.detached(() => this.watchSeverity()),
       this.detached(() => this.finishPredecessor()),
     ];
-    const loops = [this.keepAlerts(), this.keepSearchAttributes()];
+    this.ticket = this.detached(() => keepTicket(state, () => this.ending));
+    background.push(this.ticket);
+    const loops = [this.keepAlerts(), this.keepSearchAttributes(), this.keepReminders()];
     await condition(() => this.severityJudged, SEVERITY_WAIT_MS);
 
     const driving = engine.drive();
@@ -142,8 +151,11 @@ class IncidentRun {
       // A linked incident. What this one could not write down yet, the next run does.
       const entries = this.data.timeline.filter((entry) => entry.seq > this.data.recordedSeq);
       const postmortem = this.data.milestones.closed === undefined;
+      const ticket = !this.ticketTold && (ticketKey(this.data) !== undefined || isUnderWay(this.data));
       const unfinished =
-        entries.length > 0 || postmortem ? { view: state.view(), entries, postmortem } : undefined;
+        entries.length > 0 || postmortem || ticket
+          ? { view: state.view(), entries, postmortem, ticket }
+          : undefined;
       await this.restart(background, {
         ...this.input,
         data: undefined,
@@ -222,6 +234,7 @@ class IncidentRun {
         this.data.milestones.mitigated !== undefined &&
         this.data.milestones.resolved === undefined
       ) {
+        settleUndelivered(this.state);
         this.state.startNextRound(this.services.nowMs());
         // Mitigation once proved, then harm again: somebody is called anew, by the page step of the new round.
       }
@@ -263,6 +276,25 @@ class IncidentRun {
     }
   }
 
+  /** Whoever promised stakeholders another update is reminded of it once. */
+  private async keepReminders(): Promise<void> {
+    const { data, state, services } = this;
+    const over = () => this.ending || data.milestones.resolved !== undefined;
+    while (!over()) {
+      const dueAtMs = data.updateDueAtMs;
+      const changed = () => over() || data.updateDueAtMs !== dueAtMs;
+      if (dueAtMs === undefined || dueAtMs === data.remindedOfMs) {
+        await condition(changed);
+        continue;
+      }
+      const leftMs = dueAtMs - services.nowMs();
+      if (leftMs > 0 && (await condition(changed, leftMs))) continue;
+      if (over()) return;
+      state.record('note', 'An update for the stakeholders is due', services.nowMs(), { dueAtMs });
+      data.remindedOfMs = dueAtMs;
+    }
+  }
+
   // --- the end ---
 
   /** Resolved: proved, restored and quiet for long enough; or by a person with a reason. Nothing else. */
@@ -282,6 +314,7 @@ class IncidentRun {
       this.state.firing.length === 0 &&
       data.steps.every((step) => step.endedAtMs !== undefined || step.status === 'watching');
     const over = () => quiet() || observed();
+    if (this.input.drill) return this.endDrill(this.input.drill);
     for (;;) {
       await condition(() => over() || byPerson() || this.ending);
       if (this.ending) return;
@@ -298,19 +331,41 @@ class IncidentRun {
     }
   }
 
+  /** A drill is over when every step has ended and somebody has acknowledged, or when its time is. */
+  private async endDrill({ forMs }: Drill): Promise<void> {
+    const { data, state, services } = this;
+    const done = () =>
+      data.resolvedBy !== undefined ||
+      this.ending ||
+      (data.milestones.acknowledged !== undefined &&
+        data.steps.every(({ endedAtMs }) => endedAtMs !== undefined));
+    const leftMs = (data.milestones.triggered ?? services.nowMs()) + forMs - services.nowMs();
+    const inTime = await condition(done, Math.max(1, leftMs));
+    if (this.ending) return;
+    data.outcome = 'drill';
+    state.record('note', inTime ? 'The drill is over' : 'The time of the drill is over', services.nowMs());
+    state.reach('resolved', services.nowMs());
+  }
+
   /**
    * The last words: pages end and the target is let go at once; the postmortem closes the incident; the ticket is told.
    * @param before what has to end first, so that the postmortem is about all of it.
    */
   private async close(before: Promise<void>[]): Promise<void> {
-    const { data, state, services } = this;
+    const { data, input, state, services } = this;
+    const stepsEnded = Promise.race([Promise.all(before), sleep(STEPS_END_WITHIN_MS)]);
+    if (data.outcome === 'false-positive' || input.drill) {
+      // Before the pages end: where it does not succeed, somebody is called.
+      await stepsEnded;
+      await giveTrafficBack(state, services);
+    }
     await condition(() => services.pagesUnderWay === 0);
     if (data.pagingStarted) {
       await getExternalWorkflowHandle(pagingWorkflowId(data.incidentId))
         .signal(pagesResolvedSignal)
         .catch(() => undefined);
     }
-    await Promise.race([Promise.all(before), sleep(STEPS_END_WITHIN_MS)]);
+    await stepsEnded;
     await services.release();
     await recordTargetChanges(state, services);
     await services.keepHarmHistory();
@@ -328,23 +383,33 @@ class IncidentRun {
     );
     state.reach('closed', services.nowMs());
     await this.watchOn();
-    const number = data.steps.find((step) => step.uses === 'ticket')?.outputs?.number;
-    if (typeof number !== 'number') return;
+    await this.tellTicket(state.view());
+  }
+
+  /** The ticket's last words. It may be away for as long as the incident lingers; then they are given up, and that is told. */
+  private async tellTicket(view: IncidentView): Promise<void> {
+    const { state, services } = this;
+    if (ticketKey(view) === undefined && !isUnderWay(view)) return;
+    const told = (problem: string) =>
+      state.record('evidence', 'The outcome could not be added to the ticket', services.nowMs(), { problem });
     try {
-      await CancellationScope.withTimeout(this.input.runbook.quietForMs, () =>
-        vendors().commentTicket({
-          number,
-          incidentId: data.incidentId,
-          commentKey: 'outcome',
-          bodyMarkdown: renderOutcome(state.view()),
-        }),
-      );
+      const problems = await CancellationScope.withTimeout(this.input.runbook.quietForMs, async () => {
+        await this.ticket?.ended;
+        return this.writeLastWords(view);
+      });
+      if (problems.length > 0) told(problems.join('; '));
+      else state.record('evidence', 'The ticket has the outcome', services.nowMs());
     } catch (error) {
       if (isCancellation(error) && this.ending) throw error;
-      state.record('evidence', 'The outcome could not be added to the ticket', services.nowMs(), {
-        problem: readFailure(error).message,
-      });
+      told(readFailure(error).message);
     }
+    this.ticketTold = true;
+  }
+
+  private async writeLastWords(view: IncidentView): Promise<string[]> {
+    const { runbook } = this.input;
+    const key = ticketKey(view) ?? (await openUnderWay(view, runbook, this.services.nowMs()));
+    return key === undefined ? [] : finishTicket(view, key);
   }
 
   /** A recovery that was proved is looked at for another day: harm that returns opens a linked incident. */
@@ -392,16 +457,28 @@ class IncidentRun {
   private async finishPredecessor(): Promise<void> {
     const unfinished = this.input.reopened?.unfinished;
     if (!unfinished) return;
-    const { view, entries, postmortem } = unfinished;
+    const { view, entries, postmortem, ticket } = unfinished;
+    let { actionItems } = view;
     if (entries.length > 0) {
       await this.untilDone('the record of the incident before', () =>
         records.appendRecord({ incidentId: view.incidentId, view, entries }),
       );
     }
     if (postmortem) {
-      await this.untilDone('the postmortem of the incident before', () =>
+      const written = await this.untilDone('the postmortem of the incident before', () =>
         records.writePostmortem({ view, draft: false, atMs: this.services.nowMs() }),
       );
+      actionItems = written.actionItems;
+    }
+    if (ticket) {
+      await CancellationScope.withTimeout(this.input.runbook.quietForMs, () =>
+        this.writeLastWords({ ...view, actionItems }),
+      ).catch((error: unknown) => {
+        if (CancellationScope.current().consideredCancelled) throw error;
+        log.warn('the ticket of the incident before got no last words', {
+          problem: readFailure(error).message,
+        });
+      });
     }
     this.predecessorFinished = true;
   }
@@ -466,27 +543,6 @@ class IncidentRun {
         records.appendRecord({ incidentId: data.incidentId, view, entries }),
       );
       data.recordedSeq = entries.at(-1)?.seq ?? data.recordedSeq;
-    }
-  }
-
-  private async keepChat(): Promise<void> {
-    let shown = -1;
-    for (;;) {
-      await condition(() => this.state.version !== shown || this.ending);
-      if (this.state.version === shown) return;
-      shown = this.state.version;
-      try {
-        const { message } = await chat.publishIncident({
-          view: this.state.view(),
-          message: this.data.chatMessage,
-        });
-        // No message: chat is not configured, and will not be while this runs.
-        if (!message) return;
-        this.data.chatMessage = message;
-      } catch (error) {
-        log.warn('chat could not be updated', { problem: readFailure(error).message });
-      }
-      await condition(() => this.ending, CHAT_PAUSE_MS);
     }
   }
 

@@ -1,172 +1,126 @@
+import { condition, continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
+import type { PageRequest } from '../../domain/paging.ts';
 import {
-  CancellationScope,
-  condition,
-  continueAsNew,
-  getExternalWorkflowHandle,
-  isCancellation,
-  log,
-  setHandler,
-  workflowInfo,
-} from '@temporalio/workflow';
-import type { PageReport, PageRequest } from '../../domain/paging.ts';
-import { pagers } from '../activities.ts';
-import { readFailure } from '../failure.ts';
-import {
-  pageReportedSignal,
   pageRequestedSignal,
   pagesAcknowledgedSignal,
+  pagesEscalatedSignal,
   pagesResolvedSignal,
+  pagesUnacknowledgedSignal,
 } from '../messages.ts';
-
-export interface PagingInput {
-  incidentId: string;
-  /** Workflow id of the incident. */
-  replyTo: string;
-  requests: PageRequest[];
-  /** Carried over continue-as-new. */
-  state?: PagingState;
-}
-
-interface PagingState {
-  /** Request ids seen: the same request pages once. */
-  seen: string[];
-  /** Everyone who was asked for. A vendor may have taken a page whose answer was lost, so all are told of the end. */
-  asked: { role: string; dedupKey: string }[];
-  /** Levels that follow when nobody acknowledges; the last one is called again and again. */
-  escalations: { request: PageRequest; atMs: number; times: number }[];
-}
-
-/** Requests remembered for deduplication; an incident sends a handful. */
-const REMEMBERED_REQUESTS = 500;
-/** Somebody who does not answer this many calls will not answer the next: at 5 minutes each, 5 hours. */
-const MAX_ESCALATIONS = 60;
+import { PolicyRuns } from './policies.ts';
+import { Sender } from './sender.ts';
+import {
+  type Escalation,
+  emptyState,
+  MAX_ESCALATIONS,
+  type PagingInput,
+  REMEMBERED_REQUESTS,
+  titleAgain,
+} from './state.ts';
 
 /**
  * Reaches people: sends each role's page until a channel accepts, escalates when nobody acknowledges, passes
- * acknowledgement and resolution on to the vendors. No trigger after resolve.
+ * acknowledgement and resolution on to the vendors. No trigger after resolve. An acknowledgement that lapses at the pager
+ * arms what it had stopped.
  */
 export async function paging(input: PagingInput): Promise<void> {
   const queue: PageRequest[] = [...input.requests];
-  const state: PagingState = input.state ?? { seen: [], asked: [], escalations: [] };
-  let acknowledged = false;
-  let acknowledgePending = false;
+  const state = { ...emptyState(), ...input.state };
   let resolved = false;
-  let sending = 0;
+  let woken = false;
+  const sender = new Sender(input, state);
+  const policies = new PolicyRuns(state, sender);
 
-  setHandler(pageRequestedSignal, (request) => void queue.push(request));
-  setHandler(pagesAcknowledgedSignal, () => {
-    acknowledged = true;
-    acknowledgePending = true;
-  });
-  setHandler(pagesResolvedSignal, () => {
-    resolved = true;
-  });
-
-  const report = async (entry: PageReport) => {
-    try {
-      await getExternalWorkflowHandle(input.replyTo).signal(pageReportedSignal, entry);
-    } catch (error) {
-      log.warn('the incident could not be told of a page', {
-        role: entry.role,
-        problem: readFailure(error).message,
-      });
-    }
-  };
-
-  const attempts = new CancellationScope();
-  const sendRole = async (request: PageRequest, role: string, level: number) => {
-    sending++;
-    state.asked.push({ role, dedupKey: request.dedupKey });
-    try {
-      const { accepted } = await attempts.run(() =>
-        pagers.sendPage({
-          incidentId: input.incidentId,
-          role,
-          dedupKey: request.dedupKey,
-          title: request.title,
-          severity: request.severity,
-          details: request.details,
-          links: request.links,
-        }),
-      );
-      await report({ requestId: request.id, role, level, accepted });
-    } catch (error) {
-      if (isCancellation(error)) return;
-      await report({ requestId: request.id, role, level, problem: readFailure(error).message });
-    } finally {
-      sending--;
-    }
+  const sendFirst = async (request: PageRequest, role: string) => {
+    const result = await sender.send(request, role, 0);
+    if (result === 'withdrawn') state.withdrawn.push({ request, role });
   };
 
   const take = (request: PageRequest) => {
     if (state.seen.includes(request.id)) return;
     state.seen.push(request.id);
     if (state.seen.length > REMEMBERED_REQUESTS) state.seen.shift();
-    // Asked again after an acknowledgement: somebody is needed anew, so it escalates anew.
-    acknowledged = false;
-    for (const role of request.roles) void sendRole(request, role, 0);
+    // Asked again after an acknowledgement, somebody is needed anew: so each request escalates by itself.
+    for (const role of request.roles) void sendFirst(request, role);
+    if (request.policy !== undefined) policies.start(request, request.policy);
     if (request.escalate && request.escalate.to.length > 0) {
       state.escalations.push({ request, atMs: Date.now() + request.escalate.afterMs, times: 0 });
     }
   };
 
-  while (!resolved) {
-    while (queue.length > 0) {
-      const request = queue.shift();
-      if (request) take(request);
-    }
-    if (acknowledgePending) {
-      acknowledgePending = false;
-      state.escalations = [];
-      for (const page of [...state.asked]) {
-        void pagers
-          .updatePage({ incidentId: input.incidentId, ...page, action: 'acknowledge' })
-          .catch((error) => {
-            log.warn('an acknowledgement did not reach the pager', {
-              role: page.role,
-              problem: readFailure(error).message,
-            });
-          });
-      }
-    }
+  const escalateDue = () => {
     const due = state.escalations.filter((entry) => entry.atMs <= Date.now());
     state.escalations = state.escalations.filter((entry) => entry.atMs > Date.now());
-    if (!acknowledged) {
-      for (const { request, times } of due) {
-        // A key of its own each time: a vendor that dedupes would wake nobody again.
-        const again = {
-          ...request,
-          title: `Not acknowledged: ${request.title}`,
-          dedupKey: times === 0 ? request.dedupKey : `${request.dedupKey}-again-${times}`,
-        };
-        for (const role of request.escalate?.to ?? []) void sendRole(again, role, times + 1);
-        if (times + 1 < MAX_ESCALATIONS) {
-          const afterMs = request.escalate?.afterMs ?? 0;
-          state.escalations.push({ request, atMs: Date.now() + afterMs, times: times + 1 });
-        }
-      }
+    for (const { request, times, escalated } of due) {
+      // A key of its own each time: a vendor that dedupes would wake nobody again, nor would one that was acknowledged.
+      const again = {
+        ...request,
+        title: titleAgain(request, escalated === true),
+        dedupKey: times === 0 && !escalated ? request.dedupKey : `${request.dedupKey}-again-${times}`,
+      };
+      const more = escalated && { escalated };
+      for (const role of request.escalate?.to ?? []) void sender.send(again, role, times + 1, more);
+      if (times + 1 >= MAX_ESCALATIONS) continue;
+      const afterMs = request.escalate?.afterMs ?? 0;
+      state.escalations.push({ request, atMs: Date.now() + afterMs, times: times + 1, ...more });
     }
-    if (workflowInfo().continueAsNewSuggested && sending === 0 && queue.length === 0) {
+  };
+
+  const takeAll = () => {
+    for (const request of queue.splice(0)) take(request);
+  };
+
+  setHandler(pageRequestedSignal, (request) => void queue.push(request));
+  setHandler(pagesAcknowledgedSignal, () => {
+    // Nothing may trigger after a resolve, and whoever is told of that needs no other word.
+    if (resolved) return;
+    // Here and not in the loop: what is asked for after this goes out, and is acknowledged by nobody.
+    takeAll();
+    // What has waited for an acknowledgement stops, and waits for its end.
+    const stopped = state.escalations.splice(0).map(({ escalated: _escalated, ...entry }) => entry);
+    state.stopped.push(...stopped);
+    policies.disarm();
+    sender.acknowledge();
+  });
+  setHandler(pagesUnacknowledgedSignal, () => {
+    if (resolved) return;
+    for (const { request, times } of state.stopped.splice(0)) {
+      state.escalations.push({ request, times, atMs: Date.now() + (request.escalate?.afterMs ?? 0) });
+    }
+    for (const { request, role } of state.withdrawn.splice(0)) void sendFirst(request, role);
+    policies.rearm(Date.now());
+    woken = true;
+  });
+  setHandler(pagesEscalatedSignal, () => {
+    if (resolved) return;
+    takeAll();
+    const waiting: Escalation[] = [...state.escalations.splice(0), ...state.stopped.splice(0)];
+    for (const { request, times } of waiting) {
+      state.escalations.push({ request, times, atMs: Date.now(), escalated: true });
+    }
+    policies.hurry(Date.now());
+    woken = true;
+  });
+  setHandler(pagesResolvedSignal, () => {
+    resolved = true;
+  });
+
+  while (!resolved) {
+    woken = false;
+    takeAll();
+    escalateDue();
+    if (workflowInfo().continueAsNewSuggested && sender.busy === 0 && queue.length === 0) {
       await continueAsNew<typeof paging>({ ...input, requests: [], state });
     }
     const next = Math.min(...state.escalations.map((entry) => entry.atMs));
-    const wake = () => queue.length > 0 || acknowledgePending || resolved;
+    const wake = () => queue.length > 0 || resolved || woken;
     if (Number.isFinite(next)) await condition(wake, Math.max(1, next - Date.now()));
     else await condition(wake);
   }
 
   // Nothing may trigger after a resolve, so attempts still under way end first.
-  attempts.cancel();
-  await condition(() => sending === 0);
-  const unique = new Map(state.asked.map((page) => [`${page.role} ${page.dedupKey}`, page]));
-  await Promise.all(
-    [...unique.values()].map((page) =>
-      pagers.updatePage({ incidentId: input.incidentId, ...page, action: 'resolve' }).catch((error) => {
-        log.warn('a resolution did not reach the pager', {
-          role: page.role,
-          problem: readFailure(error).message,
-        });
-      }),
-    ),
-  );
+  policies.stop();
+  sender.attempts.cancel();
+  await condition(() => sender.busy === 0);
+  await sender.resolve();
 }

@@ -16,7 +16,7 @@ import { ROLLBACK_WORKFLOW } from '../messages.ts';
 import type { RollbackInput, RollbackOutput, rollback } from '../rollback/workflow.ts';
 import { adopt } from './projection.ts';
 import { CommandRefused, type TargetState } from './state.ts';
-import { contain, divert, halfOpen, override, restore, runningTemplate } from './traffic-commands.ts';
+import { clear, contain, divert, halfOpen, override, restore, runningTemplate } from './traffic-commands.ts';
 
 /** How a rollback fails that was refused before anything was changed. */
 const NOTHING_PATCHED: ReadonlySet<FailureType> = new Set(['Unauthorized', 'PreconditionFailed', 'Refused']);
@@ -37,6 +37,8 @@ export async function execute(state: TargetState, command: TargetCommand): Promi
       return halfOpen(state, command, action);
     case 'restore':
       return restore(state, command, action);
+    case 'clear':
+      return clear(state, command, action);
     case 'override':
       return override(state, command, action);
     case 'adopt':
@@ -69,7 +71,7 @@ async function planRollback(
   command: TargetCommand,
   action: ActionOf<'plan-rollback'>,
 ): Promise<TargetResult> {
-  hold(state, command);
+  if (action.rehearsal !== true) hold(state, command);
   const answer = await clusterActivities(command.target.cluster).planRollback({
     target: command.target,
     to: action.to,

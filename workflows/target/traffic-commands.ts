@@ -1,5 +1,6 @@
 /** What the traffic lane does for each command: the breaker's machine decides, gateways are told. */
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { BreakerEvent, RunningRevision } from '../../domain/breaker-machine.ts';
 import type { Target } from '../../domain/target.ts';
 import type { TargetAction, TargetCommand, TargetResult } from '../../domain/target-command.ts';
 import { clusterActivities } from '../activities.ts';
@@ -127,6 +128,32 @@ export async function restore(
   command: TargetCommand,
   { share }: ActionOf<'restore'>,
 ): Promise<TargetResult> {
+  const { incidentId } = command;
+  return giveBack(state, command, share, (running) => ({ kind: 'restore', incidentId, share, running }));
+}
+
+export async function clear(
+  state: TargetState,
+  command: TargetCommand,
+  { reason, ofTrip }: ActionOf<'clear'>,
+): Promise<TargetResult> {
+  const { incidentId } = command;
+  return giveBack(state, command, 1, (running) => ({
+    kind: 'clear',
+    incidentId,
+    reason,
+    ofTrip,
+    running,
+  }));
+}
+
+/** Traffic goes back when the machine agrees, to what runs, and when there are the pods to take it. */
+async function giveBack(
+  state: TargetState,
+  command: TargetCommand,
+  share: number,
+  eventFor: (running: RunningRevision) => BreakerEvent,
+): Promise<TargetResult> {
   const { data } = state;
   const { incidentId, target } = command;
   if (!data.adopted) {
@@ -137,10 +164,9 @@ export async function restore(
     return { kind: 'breaker', breaker: state.breaker, changed: false, note: 'Nothing was diverted' };
   }
   refuseFrozen(state);
-  const running = state.runningRevision(await runningTemplate(target, READ_ATTEMPTS));
-  let decided = state.decide({ kind: 'restore', incidentId, share, running });
-  if (decided.heldBy && (await letGoOfEnded(state, decided.heldBy)))
-    decided = state.decide({ kind: 'restore', incidentId, share, running });
+  const event = eventFor(state.runningRevision(await runningTemplate(target, READ_ATTEMPTS)));
+  let decided = state.decide(event);
+  if (decided.heldBy && (await letGoOfEnded(state, decided.heldBy))) decided = state.decide(event);
   if (!decided.changed) {
     data.control = decided.control;
     const { heldBy } = decided;
@@ -149,7 +175,7 @@ export async function restore(
   }
   await needCapacity(state, target, share);
   // Holds may have been taken meanwhile.
-  decided = state.decide({ kind: 'restore', incidentId, share, running });
+  decided = state.decide(event);
   if (!decided.changed) {
     const note = 'The breaker was changed meanwhile';
     return { kind: 'breaker', breaker: state.breaker, changed: false, note, heldBy: decided.heldBy };

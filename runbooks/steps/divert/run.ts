@@ -19,6 +19,16 @@ function reasonOf({ incidentId, step }: StepContext): string {
 
 /** Opens the breaker: all traffic to the fallback, or none where the runbook says block. Contained means measured. */
 export const run: StepRunner = {
+  async rehearse(context) {
+    const input = context.step.with as DivertInput;
+    if (input.to === 'block') return 'would have blocked all traffic';
+    const { problems } = await context.cluster.checkFallback({
+      target: context.target(),
+      fallback: input.to,
+    });
+    if (problems.length > 0) throw new StepFailure('PreconditionFailed', problems.join('; '));
+    return `${input.to} could take the traffic now`;
+  },
   async run(context) {
     const input = context.step.with as DivertInput;
     const result = await context.command({

@@ -13,15 +13,31 @@ const escalate = z
   })
   .transform(({ after, to }) => ({ afterMs: after, to }));
 
-/** Pages roles side by side. Succeeds when each was accepted by a channel; acknowledgement and escalation go on. */
-export const pageInput = z.strictObject({
-  roles: z
-    .array(roleName)
-    .min(1, 'at least one role, such as ml-oncall')
-    .max(MAX_ROLES)
-    .describe('Roles to page.'),
-  escalate: escalate.optional(),
-});
+/**
+ * Pages roles side by side, and by an escalation policy. Succeeds when each role was accepted by a channel, of a policy the
+ * first one; acknowledgement and escalation go on.
+ */
+export const pageInput = z
+  .strictObject({
+    roles: z.array(roleName).max(MAX_ROLES).default([]).describe('Roles to page.'),
+    policy: roleName
+      .optional()
+      .describe('Escalation policy of the configuration (paging.policies): its levels are paged as it says.'),
+    escalate: escalate.optional(),
+  })
+  .refine(({ roles, policy }) => roles.length > 0 || policy !== undefined, {
+    path: ['roles'],
+    error: 'at least one role, such as ml-oncall, or a policy',
+  })
+  .refine(({ policy, escalate: follows }) => policy === undefined || follows === undefined, {
+    path: ['escalate'],
+    error: 'a policy says itself who is next: take out escalate, or policy',
+  })
+  // As the refinements say it, for editors.
+  .meta({
+    anyOf: [{ properties: { roles: { minItems: 1 } }, required: ['roles'] }, { required: ['policy'] }],
+    not: { required: ['policy', 'escalate'] },
+  });
 
 export type PageInput = z.output<typeof pageInput>;
 
@@ -32,7 +48,13 @@ export const definition = defineStep({
   whenUnknownDefault: 'run',
   // A page is tried until its step ends: there is nothing more important left to do.
   defaultTimeoutMs: 30 * MINUTE_MS,
-  describe: ({ roles, escalate }) =>
-    `pages ${roles.join(' and ')}${escalate ? `, and ${escalate.to.join(' and ')} when nobody acknowledges within ${writeDuration(escalate.afterMs)}` : ''}`,
-  references: (input) => [...rolesAt(input, 'roles'), ...rolesAt(input, 'escalate', 'to')],
+  describe: ({ roles, policy, escalate }) =>
+    `pages ${[...roles, ...(policy === undefined ? [] : [`by the policy ${policy}`])].join(' and ')}${escalate ? `, and ${escalate.to.join(' and ')} when nobody acknowledges within ${writeDuration(escalate.afterMs)}` : ''}`,
+  references: (input) => [
+    ...rolesAt(input, 'roles'),
+    ...rolesAt(input, 'escalate', 'to'),
+    ...(typeof input.policy === 'string'
+      ? [{ kind: 'policy' as const, name: input.policy, path: ['policy'] }]
+      : []),
+  ],
 });

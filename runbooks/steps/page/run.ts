@@ -22,6 +22,7 @@ export const run: StepRunner = {
       },
       links: [],
       escalate: input.escalate,
+      policy: input.policy,
     });
     context.reach('paged');
     return { roles: input.roles };

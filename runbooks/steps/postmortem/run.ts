@@ -1,4 +1,4 @@
-import { withTasks } from '../../../domain/postmortem/action-items.ts';
+import { withTasks } from '../../../domain/postmortem/tasks.ts';
 import type { StepRunner } from '../context.ts';
 
 /** Drafts the postmortem and its action items; it is written anew when the incident is resolved. */

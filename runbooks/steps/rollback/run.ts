@@ -85,7 +85,13 @@ async function prepare(context: StepContext): Promise<Prepared> {
   const request = rollbackRequest(context.runbook, context.step);
   const to: RollbackTo =
     context.chosenRevision === undefined ? request.to : { revision: context.chosenRevision };
-  const answer = await context.command({ kind: 'plan-rollback', ...request, to });
+  const rehearsal = context.view().drill !== undefined;
+  const answer = await context.command({
+    kind: 'plan-rollback',
+    ...request,
+    to,
+    ...(rehearsal ? { rehearsal } : {}),
+  });
   if (answer.kind === 'no-plan') throw refusalOf(context, answer.none);
   if (answer.kind !== 'plan')
     throw new StepFailure('InvalidInput', `the target answered ${answer.kind} to a plan`);
@@ -103,7 +109,7 @@ async function prepare(context: StepContext): Promise<Prepared> {
     plan,
   };
   // In observe mode nothing is rolled back, so nothing is shown as if it were.
-  if (context.view().mode === 'observe') return prepared;
+  if (context.view().mode === 'observe' || rehearsal) return prepared;
   context.keep({
     rollback: {
       fromRevision: plan.from.revision,

@@ -16,9 +16,14 @@ export const run: StepRunner = {
       limit: input.limit,
     });
     context.keep({ samples });
-    context.record('evidence', `Sampled ${samples.count} recent harmful outputs (no text kept)`, {
+    const kept = samples.items.filter((item) => item.kept).length;
+    const texts = kept === 0 ? 'no text kept' : `${kept} texts kept, redacted and encrypted`;
+    context.record('evidence', `Sampled ${samples.count} recent harmful outputs (${texts})`, {
       byCategory: samples.byCategory,
+      ...(samples.malformed !== undefined && { malformed: samples.malformed }),
     });
+    if (samples.textsProblem !== undefined)
+      context.record('evidence', `No texts were kept: ${samples.textsProblem}`);
     if (input.attachTo !== undefined) await attach(context, input.attachTo, samples);
     return { count: samples.count };
   },
@@ -30,13 +35,13 @@ async function attach(
   samples: Parameters<typeof renderSamples>[0],
 ): Promise<void> {
   const status = await context.stepEnded(ticketStep);
-  const number = context.outputsOf(ticketStep)?.number;
-  if (status !== 'succeeded' || typeof number !== 'number') {
+  const key = context.outputsOf(ticketStep)?.key;
+  if (status !== 'succeeded' || typeof key !== 'string') {
     context.record('evidence', `The sample summary was not attached: step ${ticketStep} was ${status}`);
     return;
   }
   await context.vendors.commentTicket({
-    number,
+    key,
     incidentId: context.incidentId,
     commentKey: `${context.step.id}-${context.round}`,
     bodyMarkdown: renderSamples(samples),

@@ -1,5 +1,5 @@
 import type { ActionItem } from '../../../domain/incident.ts';
-import { isoDate } from '../../../domain/postmortem/action-items.ts';
+import { isoDate } from '../../../domain/postmortem/tasks.ts';
 import type { StepRunner } from '../context.ts';
 import type { TaskInput } from './definition.ts';
 

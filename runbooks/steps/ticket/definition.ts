@@ -19,7 +19,7 @@ export type TicketInput = z.output<typeof ticketInput>;
 export const definition = defineStep({
   summary: 'Opens the ticket of the incident.',
   input: ticketInput,
-  outputs: { url: 'string', number: 'double' },
+  outputs: { url: 'string', key: 'string' },
   defaultTimeoutMs: 30 * MINUTE_MS,
   describe: () => 'opens a ticket',
   references: () => [{ kind: 'ticketing', name: 'tickets', path: [] }],

@@ -1,4 +1,5 @@
 import { renderTicket } from '../../../domain/ticket.ts';
+import { ticketStatus } from '../../../domain/ticket-status.ts';
 import type { StepRunner } from '../context.ts';
 import type { TicketInput } from './definition.ts';
 
@@ -15,11 +16,12 @@ export const run: StepRunner = {
     const opened = await context.vendors.openTicket({
       incidentId: context.incidentId,
       title: text.title,
+      status: ticketStatus(context.view()),
       bodyMarkdown: text.body,
       labels: input.labels,
     });
     context.keep({ ticketUrl: opened.url });
     context.record('evidence', `Ticket ${opened.created ? 'opened' : 'found'}: ${opened.url}`);
-    return { url: opened.url, number: opened.number };
+    return { url: opened.url, key: opened.key };
   },
 };

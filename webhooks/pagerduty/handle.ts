@@ -1,0 +1,148 @@
+import type { PagerEvent } from '../../domain/paging.ts';
+import { acknowledgeUpdate, pagerEventUpdate } from '../../workflows/messages.ts';
+import type { Access, Person } from '../access/access.ts';
+import { EdgeError } from '../errors.ts';
+import type { PagesGateway } from '../gateway/pages-gateway.ts';
+import type { IncidentGateway } from '../gateway/types.ts';
+import type { RecordAttempt } from '../incidents/attempts.ts';
+import type { IncidentReader } from '../incidents/reader.ts';
+import { sendUpdate } from '../incidents/send.ts';
+import type { PagerDutyDelivery } from './schema.ts';
+import type { PagerDutyUsers } from './users.ts';
+
+/** As many as a list of incidents has; a page that is told of belongs to one of the newest. */
+const MAX_LOOKED_AT = 500;
+/** PagerDuty waits 5 s, and sends again what was not answered 2xx. */
+const SEND_DEADLINE_MS = 3_000;
+
+export interface PagerDutyDeps {
+  access: Pick<Access, 'byEmail' | 'may'>;
+  /** Absent: nobody can be joined, as webhooks name an id of PagerDuty only. */
+  users?: PagerDutyUsers | undefined;
+  gateway: IncidentGateway;
+  pages?: PagesGateway | undefined;
+  reader: IncidentReader;
+  recordAttempt: RecordAttempt;
+}
+
+/** What became of an event, for metrics and the log. */
+export type PagerDutyResult = 'ping' | 'ignored' | 'unknown-page' | 'ended' | 'acknowledged' | 'noted';
+
+/**
+ * Takes over what happened in PagerDuty. Told twice, an event changes nothing the second time: its id is that of the update.
+ * @throws EdgeError with a status of 5xx where it may be told again.
+ */
+export async function handlePagerDuty(
+  deps: PagerDutyDeps,
+  delivery: PagerDutyDelivery,
+): Promise<PagerDutyResult> {
+  const { kind, key, user } = delivery;
+  if (kind === 'ping') return 'ping';
+  if (kind === undefined || key === undefined) return 'ignored';
+  // By nobody: our own event coming back, or another integration's. A lapse and an escalation are PagerDuty's own doing.
+  if (user === undefined && (kind === 'acknowledged' || kind === 'resolved')) return 'ignored';
+  if (deps.pages?.isWatchdogKey(key)) {
+    if (kind !== 'acknowledged' && kind !== 'unacknowledged') return 'ignored';
+    const told = await deps.pages.tellWatchdogPages(key, kind);
+    return told === 'signalled' ? 'noted' : 'ended';
+  }
+  const incidents = await incidentsOfPage(deps.reader, key);
+  if (incidents.length === 0) return 'unknown-page';
+  const joined = kind === 'acknowledged' && user !== undefined ? await join(deps, user.id) : undefined;
+  // One after another: two incidents share a page only where one group of alerts meant both.
+  let result: PagerDutyResult = 'ended';
+  for (const incident of incidents) {
+    const one = await tell(deps, delivery, incident, joined);
+    if (one !== 'ended') result = one;
+  }
+  return result;
+}
+
+interface PagedIncident {
+  incidentId: string;
+  workflowId: string;
+}
+
+async function tell(
+  deps: PagerDutyDeps,
+  { id, kind, user, atMs }: PagerDutyDelivery,
+  { incidentId, workflowId }: PagedIncident,
+  joined: Joined | undefined,
+): Promise<PagerDutyResult> {
+  const updateId = `pagerduty-${id}`;
+  const send = async (name: string, argument: unknown): Promise<boolean> => {
+    try {
+      await sendUpdate(
+        deps.gateway,
+        { workflowId, name, updateId, argument },
+        { deadlineMs: SEND_DEADLINE_MS },
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof EdgeError && (error.code === 'incident_ended' || error.code === 'refused'))
+        return false;
+      throw error;
+    }
+  };
+  if (joined !== undefined) {
+    await deps.recordAttempt({
+      incident: incidentId,
+      ...(joined.person && { person: joined.person.id }),
+      decision: 'acknowledge',
+      via: 'pager',
+      verdict: joined.ok ? 'accepted' : 'denied',
+      reason: joined.ok ? `acknowledged in PagerDuty (event ${id})` : `${joined.reason} (event ${id})`,
+    });
+  }
+  if (joined?.ok) {
+    const actor = { person: joined.person.id, via: 'pager' as const };
+    return (await send(acknowledgeUpdate.name, { actor })) ? 'acknowledged' : 'ended';
+  }
+  const event: PagerEvent = {
+    id,
+    pager: 'pagerduty',
+    kind: kind as PagerEvent['kind'],
+    ...(user && { by: `PagerDuty: ${user.name}` }),
+    ...(joined && { notJoined: joined.reason }),
+    atMs,
+  };
+  return (await send(pagerEventUpdate.name, { event })) ? 'noted' : 'ended';
+}
+
+type Joined = { ok: true; person: Person } | { ok: false; person?: Person; reason: string };
+
+/** Who of the access file this is, by e-mail; or why nobody, or somebody who may not acknowledge. */
+async function join({ access, users }: PagerDutyDeps, userId: string): Promise<Joined> {
+  if (users === undefined) {
+    return { ok: false, reason: 'PagerDuty cannot be asked for e-mails: configure access.pagerduty' };
+  }
+  const found = await users.emailOf(userId);
+  if ('problem' in found) return { ok: false, reason: found.problem };
+  const known = access.byEmail(found.email);
+  if (!known.ok) return { ok: false, reason: known.reason };
+  const permission = access.may(known.person, 'acknowledge');
+  return permission.allowed
+    ? { ok: true, person: known.person }
+    : { ok: false, person: known.person, reason: permission.reason };
+}
+
+/** Incidents whose pages go by this key, or by one made of it (see workflows/paging): open ones. */
+async function incidentsOfPage(reader: IncidentReader, key: string): Promise<PagedIncident[]> {
+  const { incidents, notes } = await reader.list({ limit: MAX_LOOKED_AT });
+  const found = incidents.filter(
+    ({ dedupKey, state }) =>
+      dedupKey !== undefined &&
+      dedupKey !== '' &&
+      state !== 'closed' &&
+      (key === dedupKey || key.startsWith(`${dedupKey}-`)),
+  );
+  // Half a list says nothing about what is not on it.
+  if (found.length === 0 && notes.length > 0) {
+    throw new EdgeError('temporal_unavailable', 'Whose page this is could not be looked up.', {
+      retryAfterSeconds: 2,
+    });
+  }
+  // Of keys that begin alike, the longest one is meant.
+  const longest = Math.max(...found.map(({ dedupKey = '' }) => dedupKey.length));
+  return found.filter(({ dedupKey = '' }) => dedupKey.length === longest);
+}

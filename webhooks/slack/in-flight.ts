@@ -1,0 +1,23 @@
+/** Work that goes on after the answer may last as long as a decision is tried for. */
+const DRAIN_MS = 35_000;
+
+/** What was answered "recording..." and is not recorded yet. */
+export class InFlight {
+  readonly #working = new Set<Promise<unknown>>();
+
+  track<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.finally(() => this.#working.delete(tracked));
+    this.#working.add(tracked);
+    return tracked;
+  }
+
+  /** Waits for all of it, DRAIN_MS at most. Never rejects. */
+  async drain(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DRAIN_MS);
+    });
+    await Promise.race([Promise.allSettled([...this.#working]), late]);
+    clearTimeout(timer);
+  }
+}

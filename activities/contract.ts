@@ -450,6 +450,17 @@ export interface ChatActivities {
    * where chat is not configured.
    */
   publishIncident(input: { view: IncidentView; message?: ChatMessageRef }): Promise<ChatPublication>;
+  /**
+   * Tells one person directly, in plain text. `told: false` where chat is not configured, or does not know the person.
+   * @param key same for every attempt: the person is told once.
+   */
+  remindPerson(input: {
+    incidentId: string;
+    key: string;
+    /** Id in the access file. */
+    person: string;
+    text: string;
+  }): Promise<{ told: boolean }>;
 }
 export interface ChatPublication {
   message?: ChatMessageRef;

@@ -239,6 +239,8 @@ export interface IncidentView {
   commander?: string;
   commanderSinceMs?: number;
   acknowledgedBy?: string;
+  /** When they did: milestones keep when somebody did first. */
+  acknowledgedAtMs?: number;
   ticketUrl?: string;
   samples?: SampleSummary;
   rollback?: {

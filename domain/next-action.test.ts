@@ -22,6 +22,13 @@ describe('the next action', () => {
     expect(kinds(view)).toEqual(['acknowledge', 'look', 'resolve', 'read-timeline']);
   });
 
+  it('is to acknowledge again once an acknowledgement has lapsed', () => {
+    const milestones = { triggered: 0, acknowledged: 1 };
+    expect(nextActionLine(viewOf({ pendingApprovals: [], steps: [], milestones }))).toMatch(
+      /^Acknowledge it/,
+    );
+  });
+
   it('is what a human is needed for, by its reason, also where a step failed of it', () => {
     const reason = 'step rollback failed: the Deployment is paused';
     const steps = [{ id: 'rollback', uses: 'rollback', status: 'failed' as const }];

@@ -17,8 +17,9 @@ export function isOver({ state }: Pick<IncidentView, 'state'>): boolean {
   return state === 'resolved' || state === 'closed';
 }
 
-export function isAcknowledged(view: Pick<IncidentView, 'acknowledgedBy' | 'milestones'>): boolean {
-  return view.acknowledgedBy !== undefined || view.milestones.acknowledged !== undefined;
+/** Whether somebody is on it now. The milestone says that somebody was: an acknowledgement lapses. */
+export function isAcknowledged({ acknowledgedBy }: Pick<IncidentView, 'acknowledgedBy'>): boolean {
+  return acknowledgedBy !== undefined;
 }
 
 /** Everything that can be done now; never empty. */

@@ -479,6 +479,23 @@ describe('deriveActionItems', () => {
     expect(deriveActionItems(view, AT)[0]?.title).toContain('llm:v2 and registry.example/llm:v1');
   });
 
+  it('says that reviewers found outputs harmless only where they did, with what they counted', () => {
+    const tuning = (reviewed?: NonNullable<IncidentView['samples']>['reviewed']) => {
+      const { samples } = rolledBack();
+      const view = rolledBack({ outcome: 'false-positive', samples: { ...present(samples), reviewed } });
+      return present(deriveActionItems(view, AT).find(({ id }) => id.endsWith('tune-classifier')));
+    };
+    const counted = (harmful: number, benign: number) => ({ harmful, benign, unsure: 0, disagreed: [] });
+    expect(tuning()).toMatchObject({
+      title: expect.not.stringContaining('reviewers'),
+      evidence: expect.stringContaining('none of them was reviewed'),
+    });
+    expect(tuning(counted(3, 1)).title).not.toContain('reviewers');
+    const benign = tuning({ ...counted(1, 3), precision: { value: 0.25, low: 0.05, high: 0.7 } });
+    expect(benign.title).toContain('reviewers judged most of the sampled outputs');
+    expect(benign.evidence).toContain('1 of 4 reviewed samples are harmful');
+  });
+
   it('gives every safety debt an expiry and every exception a retirement date, whatever happened', () => {
     for (const outcome of ['recovered', 'not-recovered', 'rejected', 'false-positive', undefined] as const) {
       for (const state of ['open', 'closed'] as const) {

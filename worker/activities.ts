@@ -131,6 +131,7 @@ export function createMainActivities(
           ...slack.incidentChannels,
           invite: inviteesOf(slack.incidentChannels.invite, config.access.people),
         },
+        people: config.access.people,
       },
     ),
     ...createRecordActivities(parts.records),

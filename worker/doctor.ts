@@ -15,7 +15,7 @@ import { answers, type Finding, PROBE_TIMEOUT_MS, type Probing, probe } from './
 import { recordsChecks } from './doctor/records.ts';
 import { slackChannel, slackChecks } from './doctor/slack.ts';
 import { ticketChecks } from './doctor/tickets.ts';
-import { askSampleSource } from './samples.ts';
+import { askPresidio, askSampleSource } from './samples.ts';
 
 /** A line is read by people. */
 const MAX_TOLD = 2_000;
@@ -157,7 +157,10 @@ function otherChecks(probing: Probing): Promise<Finding>[] {
       probe(`http ${name}`, () => answers(endpoint.url, 'nothing was called')),
     ),
     ...Object.keys(config.samples).map((name) =>
-      probe(`samples ${name}`, () => askSampleSource(config, name, secret)),
+      probe(`samples ${name}`, () => askSampleSource(config, name, secret, PROBE_TIMEOUT_MS)),
+    ),
+    ...Object.entries(config.samples).flatMap(([name, { presidio }]) =>
+      presidio ? [probe(`samples ${name}: presidio`, () => askPresidio(config, name, secret))] : [],
     ),
   ];
 }

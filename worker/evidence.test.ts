@@ -36,7 +36,9 @@ async function keepOne(incidentId: string, keys = KEYS) {
 /** Files of the database that hold these bytes. */
 async function filesWith(bytes: string): Promise<string[]> {
   const names = await readdir(dir, { recursive: true, withFileTypes: true });
-  const files = names.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+  const files = names
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
   const found: string[] = [];
   for (const file of files) if ((await readFile(file)).includes(bytes)) found.push(file);
   return found;

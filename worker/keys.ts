@@ -77,8 +77,7 @@ export async function loadOrCreateKeys(dataDir: string): Promise<Keys> {
 /**
  * The keys that wrap the data keys of kept samples, in `dataDir`/keys/evidence.json: the first wraps, all unwrap. Every
  * process with the role `worker` or `webhooks` needs the same file. Texts are destroyed at their date without it (the data key
- * is); to make copies of the database unreadable too, put a new key in front, and remove the old one here and from backups of
- * this file when the longest retention has passed since (docs/samples.md).
+ * is); to make copies of the database unreadable too, rotate: docs/samples.md.
  * @throws Error naming the file, and what to do; never its content.
  */
 export async function loadOrCreateEvidenceKeys(dataDir: string): Promise<PayloadKey[]> {

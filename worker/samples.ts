@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { createKeepTexts, type KeepTexts } from '../activities/evidence/keep.ts';
 import { detectApart } from '../activities/evidence/redaction/detect-apart.ts';
 import { createPresidio } from '../activities/evidence/redaction/presidio.ts';
-import { createRedact } from '../activities/evidence/redaction/redact.ts';
+import { createRedact, type Detector } from '../activities/evidence/redaction/redact.ts';
 import type { NamedKey } from '../activities/evidence/seal.ts';
 import { createVault } from '../activities/evidence/vault.ts';
 import type { RecordsStore } from '../activities/records/store.ts';
@@ -63,14 +63,16 @@ const NOBODY: Target = {
 };
 const ASK_ABOUT_MS = 60_000;
 
-/** Asks a source for the samples of a target that there is not. @throws what the source's activity throws. */
+/** Asks a source for the samples of a target that there is not, within `timeoutMs`. @throws what the source's activity throws. */
 export async function askSampleSource(
   config: FirebreakConfig,
   name: string,
   secret: Secret,
+  timeoutMs: number,
 ): Promise<string> {
   const nowMs = Date.now();
-  const { count } = await createSampleActivities({ sources: sampleSources(config, secret) }).collectSamples({
+  const sources = sampleSources(config, secret);
+  const { count } = await createSampleActivities({ sources, timeoutMs }).collectSamples({
     incidentId: 'firebreak-doctor',
     source: name,
     target: NOBODY,
@@ -79,7 +81,26 @@ export async function askSampleSource(
     limit: 1,
   });
   if (count > 0) throw new Error('it answers with outputs of other targets: look at its query');
-  return `answers as documented; texts: ${config.samples[name]?.text ?? 'never'}`;
+  return `answered; there was no row to judge its shape by; texts: ${config.samples[name]?.text ?? 'never'}`;
+}
+
+/** Somebody whom every model of a language that Presidio is given knows to be one, in a sentence of nobody. */
+const PROBE_TEXT = 'Anna Schmidt, anna.schmidt@example.com';
+
+/** Has a source's Presidio analyse a sentence. @throws what the redaction throws. */
+export async function askPresidio(config: FirebreakConfig, name: string, secret: Secret): Promise<string> {
+  const detect = presidioOf(config, name, secret);
+  const found = (await detect?.(PROBE_TEXT)) ?? [];
+  if (found.length === 0)
+    throw new Error(`it finds neither the name nor the address in a test sentence: check its language`);
+  return `found ${[...new Set(found.map(({ type }) => type))].join(' and ')} in a test sentence`;
+}
+
+function presidioOf(config: FirebreakConfig, name: string, secret: Secret): Detector | undefined {
+  const presidio = config.samples[name]?.presidio;
+  if (!presidio) return undefined;
+  const bearerToken = presidio.bearerToken === undefined ? undefined : secret(presidio.bearerToken);
+  return createPresidio({ ...presidio, bearerToken });
 }
 
 /** Redacts, encrypts and stores texts of the sources that are configured for it, and starts what destroys them. */
@@ -92,10 +113,8 @@ export function createTextKeeper(
   return createKeepTexts({
     vault: createVault(parts.records.evidence, parts.evidenceKeys),
     redact: (name) => {
-      const presidio = config.samples[name]?.presidio;
-      if (!presidio) return createRedact([detect]);
-      const bearerToken = presidio.bearerToken === undefined ? undefined : secret(presidio.bearerToken);
-      return createRedact([detect, createPresidio({ ...presidio, bearerToken })]);
+      const presidio = presidioOf(config, name, secret);
+      return createRedact(presidio ? [detect, presidio] : [detect]);
     },
     startRetention: async ({ incidentId, keyId, destroyAtMs }) => {
       const kept = { keyId, destroyAtMs };

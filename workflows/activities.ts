@@ -94,6 +94,21 @@ export function vendors(maxAttempts?: number): VendorActivities {
 }
 
 /**
+ * Tickets beside the incident, where no step's timeout ends the attempts. Cancelled ones are waited for, 60 s at most: an older
+ * status must not be written over a newer one.
+ * @param bounds after which of the two is the call given up?
+ */
+export function tickets(bounds: { attempts: number } | { withinMs: number }): TicketActivities {
+  return proxyActivities<TicketActivities>({
+    startToCloseTimeout: '60s',
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    ...('attempts' in bounds
+      ? { retry: retryOf(bounds.attempts) }
+      : { retry: FOREVER, scheduleToCloseTimeout: bounds.withinMs }),
+  });
+}
+
+/**
  * Attempts of a page over a role's channels, until one accepts. Cancelled ones are waited for: nothing may trigger after
  * a resolve was sent.
  */
@@ -119,6 +134,13 @@ export const chat = proxyActivities<ChatActivities>({
   // Longer than the calls of one attempt together, so that no attempt is given up while it may still post.
   startToCloseTimeout: '60s',
   retry: { maximumAttempts: 1 },
+});
+
+/** A person is told once, by the activity's own care; past this a reminder is of no use any more. */
+export const chatOnce = proxyActivities<ChatActivities>({
+  startToCloseTimeout: '60s',
+  scheduleToCloseTimeout: '15m',
+  retry: FOREVER,
 });
 
 /**

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ApplicationFailure } from '@temporalio/common';
+import { createEmulator } from 'emulate';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Emulators, startEmulators } from '../../demo/vendors/emulators.ts';
 import type { IncidentView } from '../../domain/incident.ts';
@@ -210,6 +211,124 @@ describe('comment', () => {
     );
     expect(failure).toMatchObject({ type: 'NotFound', nonRetryable: true });
     expect(failure.message).toContain('issue acme/ai-operations#4711');
+  });
+});
+
+describe('update', () => {
+  it('keeps the labels that people add in the same moment', async () => {
+    const { key } = await tickets().open(ticketOf());
+    const { apiUrl, token, owner, repo } = emulators.github;
+    const proxy = await startFaultProxy(apiUrl);
+    closing.push(() => void proxy.close());
+    let added: Promise<unknown> | undefined;
+    proxy.plan(({ method }) => {
+      // After the issue was read, and before the first change of ours.
+      if (method !== 'GET') {
+        added ??= fetch(`${apiUrl}/repos/${owner}/${repo}/issues/${key}/labels`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+          body: JSON.stringify({ labels: ['team-blue'] }),
+        });
+      }
+      return undefined;
+    });
+    const status: TicketStatus = { severity: 'SEV2', state: 'contained', markdown: '- State: contained' };
+    const update = () => tickets({ apiUrl: proxy.url }).update({ key, status });
+    expect(await update()).toEqual({ changed: true });
+    await added;
+    const { labels } = await issueOf(key);
+    expect(labels).toEqual(
+      expect.arrayContaining(['team-blue', 'firebreak-sev2', 'firebreak-state-contained']),
+    );
+    expect(labels).not.toContain('firebreak-sev1');
+    expect(await update()).toEqual({ changed: false });
+    // Labels are never written as a whole.
+    expect(proxy.seen.filter(({ method, path }) => method === 'PUT' && path.endsWith('/labels'))).toEqual([]);
+  });
+
+  it.each([403, 404])("does without labels where they are not the token's to set (%i)", async (status) => {
+    const { key } = await tickets().open(ticketOf());
+    const proxy = await startFaultProxy(emulators.github.apiUrl);
+    closing.push(() => void proxy.close());
+    proxy.plan(({ path }) => (path.includes('/labels') ? { kind: 'answer', status } : undefined));
+    const changed: TicketStatus = { severity: 'SEV2', state: 'contained', markdown: '- State: contained' };
+    expect(await tickets({ apiUrl: proxy.url }).update({ key, status: changed })).toEqual({ changed: true });
+    expect((await issueOf(key)).body).toContain('State: contained');
+  });
+
+  it('has room for a section that grows below a body that was cut', async () => {
+    const { key } = await tickets().open(ticketOf({ markdown: 'x'.repeat(100_000) }));
+    const status: TicketStatus = { ...STATUS, markdown: `- State: contained\n- ${'w'.repeat(3_000)}` };
+    await tickets().update({ key, status });
+    expect((await issueOf(key)).body).toContain('State: contained');
+  });
+});
+
+describe('somebody who writes our marker on an issue of theirs', () => {
+  const SOMEBODY = 'somebody-token';
+
+  async function forged() {
+    const github = await createEmulator({
+      service: 'github',
+      port: 0,
+      seed: {
+        tokens: {
+          'our-token': { login: 'acme', scopes: ['repo'] },
+          [SOMEBODY]: { login: 'somebody', scopes: ['repo'] },
+        },
+        github: {
+          users: [
+            { login: 'acme', name: 'Acme', email: 'ops@acme.example' },
+            { login: 'somebody', name: 'Somebody', email: 'somebody@acme.example' },
+          ],
+          repos: [{ owner: 'acme', name: 'ai-operations', auto_init: false }],
+        },
+      },
+    });
+    closing.push(() => void github.close());
+    const { incidentId } = ticketOf();
+    const body = (kind: string) => `<!-- firebreak:${kind} -->\nx`;
+    for (const marker of [`incident=${incidentId}`, 'item=item-1']) {
+      const answer = await fetch(`${github.url}/repos/acme/ai-operations/issues`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${SOMEBODY}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ title: 'x', body: body(marker), labels: [incidentLabel(incidentId)] }),
+      });
+      expect(answer.status).toBe(201);
+    }
+    return { github, incidentId };
+  }
+
+  const filed = (incidentId: string, key: string) => ({
+    key,
+    incidentId,
+    itemId: 'item-1',
+    title: 'Block promotion',
+    markdown: 'why',
+    labels: [],
+    due: '2026-03-15',
+    assignee: undefined,
+  });
+
+  it('keeps neither the ticket nor an action item away', async () => {
+    const { github, incidentId } = await forged();
+    const ours = tickets({ apiUrl: github.url, token: 'our-token' });
+    const { key, created } = await ours.open(ticketOf({ incidentId }));
+    expect(created).toBe(true);
+    expect(await ours.open(ticketOf({ incidentId }))).toMatchObject({ key, created: false });
+    const item = await ours.file(filed(incidentId, key));
+    expect(item.created).toBe(true);
+    expect(await ours.file(filed(incidentId, key))).toEqual({ ...item, created: false });
+  });
+
+  it('is told from an app that may not ask who it is: people are no bots', async () => {
+    const { github, incidentId } = await forged();
+    const proxy = await startFaultProxy(github.url);
+    closing.push(() => void proxy.close());
+    proxy.plan(({ path }) => (path === '/user' ? { kind: 'answer', status: 403 } : undefined));
+    const app = tickets({ apiUrl: proxy.url, token: 'our-token' });
+    expect(await app.open(ticketOf({ incidentId }))).toMatchObject({ created: true });
+    expect(proxy.seen.map(({ path }) => path)).toContain('/user');
   });
 });
 

@@ -11,7 +11,9 @@ import {
 } from '../tickets/labels.ts';
 import { ACTIVITY_DEADLINE_MS, type Ticket, type TicketSystem } from '../tickets/system.ts';
 import { fromGitHub, isRefusedContent } from './errors.ts';
-import { findComment, findIssue, labelNames, type RepositoryCall } from './issues.ts';
+import { findComment, findIssue, labelNames, ownAccount, type RepositoryCall } from './issues.ts';
+import { changeLabels } from './label-changes.ts';
+import { SECTION_ROOM } from './limits.ts';
 import {
   commentMarker,
   incidentMarker,
@@ -51,10 +53,11 @@ export function createGitHubTickets(options: GitHubTicketsOptions): TicketSystem
     request: { signal: AbortSignal.timeout(ACTIVITY_DEADLINE_MS) },
   });
   const repository = `repository ${name}`;
+  const isOurs = ownAccount(octokit);
 
   async function find(at: RepositoryCall, incidentId: string, marker: string) {
     return tried(`GitHub list issues of ${name}`, repository, () =>
-      findIssue(octokit, at, incidentId, marker),
+      findIssue(octokit, at, incidentId, marker, (author) => isOurs(author, at)),
     );
   }
 
@@ -93,7 +96,12 @@ export function createGitHubTickets(options: GitHubTicketsOptions): TicketSystem
       if (found !== undefined) return { key: String(found.number), url: found.html_url, created: false };
       const { ticket } = await create(at, {
         title: titleOf(title) || incidentId,
-        body: withMarker(marker, `${statusSection(status.markdown)}\n\n${markdown}`, REST_OF_BODY),
+        body: withMarker(
+          marker,
+          `${statusSection(status.markdown)}\n\n${markdown}`,
+          REST_OF_BODY,
+          SECTION_ROOM,
+        ),
         labels: labelsOf([
           OUR_LABEL,
           incidentLabel(incidentId),
@@ -120,25 +128,28 @@ export function createGitHubTickets(options: GitHubTicketsOptions): TicketSystem
     },
 
     async update({ key, status }) {
-      const at = calls();
+      const at = { ...calls(), issue_number: numberOf(key) };
       const issue = await read(at, key);
       const title = withSeverity(issue.title, status);
       const body = replaceStatus(issue.body ?? '', status.markdown);
-      const standing = labelNames(issue.labels);
-      const labels = labelsOf([
-        ...standing.filter((label) => !isStatusLabel(label)),
-        ...statusLabels(status),
-      ]);
       const changes = {
         ...(title === issue.title ? {} : { title }),
         ...(body === undefined || body === issue.body ? {} : { body }),
-        ...(sameTexts(labels, standing) ? {} : { labels }),
       };
-      if (Object.keys(changes).length === 0) return { changed: false };
-      await tried(`GitHub update issue ${name}#${key}`, `issue ${name}#${key}`, () =>
-        issues.update({ ...at, issue_number: numberOf(key), ...changes }),
+      const standing = labelNames(issue.labels);
+      const wanted = labelsOf(statusLabels(status));
+      const thing = `issue ${name}#${key}`;
+      // GitHub changes bodies only as a whole, and knows no condition: nothing comes between reading it and writing it.
+      if (Object.keys(changes).length > 0) {
+        await tried(`GitHub update issue ${name}#${key}`, thing, () => issues.update({ ...at, ...changes }));
+      }
+      const relabelled = await tried(`GitHub label issue ${name}#${key}`, thing, () =>
+        changeLabels(octokit, at, {
+          add: wanted.filter((label) => !includesLabel(standing, label)),
+          remove: standing.filter((label) => isStatusLabel(label) && !includesLabel(wanted, label)),
+        }),
       );
-      return { changed: true };
+      return { changed: relabelled || Object.keys(changes).length > 0 };
     },
 
     async close({ key, done }) {
@@ -186,8 +197,9 @@ function numberOf(key: string): number {
   );
 }
 
-function sameTexts(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text) => b.includes(text));
+/** GitHub compares labels without case. */
+function includesLabel(labels: readonly string[], label: string): boolean {
+  return labels.some((one) => one.toLowerCase() === label.toLowerCase());
 }
 
 async function tried<T>(what: string, thing: string, work: () => Promise<T>): Promise<T> {

@@ -3,6 +3,8 @@
  */
 export const MAX_TITLE = 256;
 export const MAX_BODY = 65_536;
+/** Left free below a body when an issue is opened: the section that is kept up to date grows. */
+export const SECTION_ROOM = 4_096;
 export const MAX_LABEL = 50;
 /** Labels of one issue. */
 export const MAX_LABELS = 100;

@@ -25,11 +25,13 @@ export function commentMarker(commentKey: string): string {
 /**
  * The marker, then the text within GitHub's limit: first, so that no cut takes it.
  * @param rest where the whole text is.
+ * @param spare characters left free, for what is added later.
  */
-export function withMarker(marker: string, markdown: string, rest: string): string {
+export function withMarker(marker: string, markdown: string, rest: string, spare = 0): string {
   const body = `${marker}\n${markdown}`;
   const note = `\n\n${CUT_NOTE} ${rest})`;
-  return body.length <= MAX_BODY ? body : `${truncate(body, MAX_BODY - note.length)}${note}`;
+  const limit = MAX_BODY - spare;
+  return body.length <= limit ? body : `${truncate(body, limit - note.length)}${note}`;
 }
 
 /** Our first line. The same text further down was put there by somebody else. */

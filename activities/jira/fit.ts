@@ -4,11 +4,13 @@ import { MAX_DOCUMENT } from './limits.ts';
 /**
  * A document within Jira's limit: its end is left out, by blocks, rows and items, never within one, and `note` says so.
  * @param tail what stays at the end whatever is cut.
+ * @param spare characters left free, for what is added later.
  */
-export function fitted(content: AdfNode[], note: AdfNode[], tail: AdfNode[] = []): AdfDocument {
+export function fitted(content: AdfNode[], note: AdfNode[], tail: AdfNode[] = [], spare = 0): AdfDocument {
+  const limit = MAX_DOCUMENT - spare;
   const whole = documentOf([...content, ...tail]);
-  if (lengthOf(whole) <= MAX_DOCUMENT) return whole;
-  const room = MAX_DOCUMENT - lengthOf(documentOf([...note, ...tail]));
+  if (lengthOf(whole) <= limit) return whole;
+  const room = limit - lengthOf(documentOf([...note, ...tail]));
   return documentOf([...within(content, room), ...note, ...tail]);
 }
 

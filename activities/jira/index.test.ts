@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, describe, expect, it } from 'vitest';
+import { startFaultProxy } from '../../test/vendors/fault-proxy.ts';
 import { type FakeJira, type JiraOptions, startFakeJira } from '../../test/vendors/jira/server.ts';
 import { createTicketActivities } from '../tickets/index.ts';
 import { createJiraTickets } from './index.ts';
@@ -66,6 +67,87 @@ describe('the search that lags behind', () => {
     const [issue] = jira.issues;
     if (issue) jira.issues.push({ ...structuredClone(issue), id: '99', key: 'OPS-99' });
     expect(await tickets.open(OPENED)).toMatchObject({ key, created: false });
+  });
+});
+
+describe('somebody who writes our labels on an issue of theirs', () => {
+  it('keeps neither the ticket nor an action item away', async () => {
+    const tickets = await system();
+    const { key } = await tickets.open(OPENED);
+    const item = await tickets.file({ ...FILED, key, assignee: undefined });
+    const theirs = jira.issues.map((issue, at) => ({
+      ...structuredClone(issue),
+      id: String(at + 1),
+      key: `OPS-${90 + at}`,
+      creator: 'somebody',
+    }));
+    jira.issues.unshift(...theirs);
+    expect(await tickets.open(OPENED)).toMatchObject({ key, created: false });
+    jira.issues.splice(theirs.length);
+    expect((await tickets.open(OPENED)).created).toBe(true);
+    expect(await tickets.file({ ...FILED, key, assignee: undefined })).toMatchObject({ created: true });
+    expect(item.created).toBe(true);
+  });
+});
+
+describe('a description that is as long as Jira allows', () => {
+  const LONG = {
+    ...STATUS,
+    state: 'contained',
+    markdown: `- State: contained\n- Waits for: ${'x'.repeat(3_000)}`,
+  } as const;
+
+  const closing = (on: Awaited<ReturnType<typeof system>>) =>
+    createTicketActivities({
+      system: on,
+      onResolved: 'close',
+      assigneeOf: () => undefined,
+      records: { postmortem: async () => undefined },
+    });
+
+  it('leaves room for the section to grow when it is ours', async () => {
+    const tickets = await system();
+    const facts = Array.from({ length: 3_000 }, (_, at) => `fact ${at}`).join('\n\n');
+    const { key } = await tickets.open({ ...OPENED, markdown: facts });
+    expect(await tickets.update({ key, status: LONG })).toEqual({ changed: true });
+    expect(JSON.stringify(jira.issues[0]?.description)).toContain('State: contained');
+  });
+
+  it('keeps neither title and labels from being written nor the ticket from being closed when people wrote it', async () => {
+    const tickets = await system();
+    const { key } = await tickets.open(OPENED);
+    const [issue] = jira.issues;
+    const room = 32_700 - JSON.stringify(issue?.description).length;
+    issue?.description?.content.push({
+      type: 'paragraph',
+      content: [{ type: 'text', text: 'p'.repeat(room - 70) }],
+    });
+    const update = () =>
+      closing(tickets).updateTicket({ key, incidentId: 'inc-1', status: LONG, outcome: 'recovered' });
+    expect(await update()).toEqual({ changed: true, closed: true });
+    expect(issue?.labels).toContain('firebreak-state-contained');
+    expect(JSON.stringify(issue?.description)).toContain('State: triggered');
+    expect(issue?.status.category).toBe('done');
+    expect(await update()).toEqual({ changed: false, closed: false });
+  });
+
+  it('is closed where the update is refused altogether, which is told', async () => {
+    const tickets = await system();
+    const { key } = await tickets.open(OPENED);
+    const proxy = await startFaultProxy(jira.url);
+    try {
+      proxy.plan(({ method }) => (method === 'PUT' ? { kind: 'answer', status: 400 } : undefined));
+      const { email, apiToken, project } = jira;
+      const names = { issueType: 'Incident', actionItemType: 'Task', linkType: 'Relates' };
+      const proxied = createJiraTickets({ url: proxy.url, email, apiToken, project, ...names });
+      const failure = await failureOf(
+        closing(proxied).updateTicket({ key, incidentId: 'inc-1', status: LONG, outcome: 'recovered' }),
+      );
+      expect(failure).toMatchObject({ type: 'InvalidInput', nonRetryable: true });
+      expect(jira.issues[0]?.status.category).toBe('done');
+    } finally {
+      await proxy.close();
+    }
   });
 });
 
@@ -225,10 +307,10 @@ describe('comments', () => {
       records: { postmortem: async () => undefined },
     });
 
-  it('have the plot attached, once', async () => {
+  it('have their own plot attached, once', async () => {
     const tickets = await system();
     const { key } = await tickets.open(OPENED);
-    for (const commentKey of ['verification-1', 'verification-2']) {
+    for (const commentKey of ['verification-1', 'verification-2', 'verification-2']) {
       await activities(tickets).commentTicket({
         key,
         incidentId: 'inc-1',
@@ -239,9 +321,20 @@ describe('comments', () => {
     }
     const [issue] = jira.issues;
     expect(issue?.attachments).toEqual([
-      { filename: 'harm-inc-1.svg', type: 'image/svg+xml', text: expect.stringContaining('<svg') },
+      {
+        filename: 'harm-inc-1-verification-1.svg',
+        type: 'image/svg+xml',
+        text: expect.stringContaining('<svg'),
+      },
+      {
+        filename: 'harm-inc-1-verification-2.svg',
+        type: 'image/svg+xml',
+        text: expect.stringContaining('<svg'),
+      },
     ]);
-    expect(JSON.stringify(issue?.comments)).toContain('Attached: harm-inc-1.svg');
+    const texts = issue?.comments.map(({ body }) => JSON.stringify(body)) ?? [];
+    expect(texts).toHaveLength(2);
+    expect(texts[1]).toContain('Attached: harm-inc-1-verification-2.svg');
     expect(JSON.stringify(issue?.comments)).toContain('firebreak incident plot inc-1');
   });
 

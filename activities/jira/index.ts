@@ -10,13 +10,15 @@ import {
   withSeverity,
 } from '../tickets/labels.ts';
 import { ACTIVITY_DEADLINE_MS, type TicketFile, type TicketSystem } from '../tickets/system.ts';
-import { type AdfNode, paragraph, textNode, toAdf } from './adf.ts';
+import { type AdfDocument, type AdfNode, documentOf, paragraph, textNode, toAdf } from './adf.ts';
 import { attachFiles } from './attachments.ts';
 import * as api from './client.ts';
 import { commentFooter, findComment } from './comments.ts';
 import { chooseTransition } from './done.ts';
+import { fromJira, refusedFields } from './errors.ts';
 import { fitted } from './fit.ts';
 import { createIssue, findIssue } from './issues.ts';
+import { SECTION_ROOM } from './limits.ts';
 import { replacePanel, statusPanel } from './status-panel.ts';
 import { issuePath, labelsOf, summaryOf } from './text.ts';
 
@@ -62,7 +64,12 @@ export function createJiraTickets(options: JiraTicketsOptions): TicketSystem {
       const key = await createIssue(jira, options.project, {
         issuetype: { name: options.issueType },
         summary: summaryOf(title) || incidentId,
-        description: fitted([statusPanel(status.markdown), ...toAdf(markdown)], [cutNote()]),
+        description: fitted(
+          [statusPanel(status.markdown), ...toAdf(markdown)],
+          [cutNote()],
+          [],
+          SECTION_ROOM,
+        ),
         labels: labelsOf([OUR_LABEL, ...ours, ...statusLabels(status), ...labels]),
       });
       return { key, url: browse(key), created: true };
@@ -100,17 +107,10 @@ export function createJiraTickets(options: JiraTicketsOptions): TicketSystem {
       ];
       const changed = {
         ...(summary === (fields.summary ?? '') ? {} : { summary }),
-        ...(content === undefined ? {} : { description: { version: 1, type: 'doc', content } }),
+        ...(content === undefined ? {} : { description: documentOf(content) }),
       };
       if (labels.length === 0 && Object.keys(changed).length === 0) return { changed: false };
-      await jira.call(api.nothing, {
-        method: 'PUT',
-        path: issuePath(key),
-        data: { fields: changed, ...(labels.length === 0 ? {} : { update: { labels } }) },
-        what: `update issue ${key}`,
-        thing: `issue ${key}`,
-      });
-      return { changed: true };
+      return { changed: await put(jira, key, changed, labels) };
     },
 
     async close({ key, done }) {
@@ -165,6 +165,38 @@ export function createJiraTickets(options: JiraTicketsOptions): TicketSystem {
       return { key, url: browse(key), created: found === undefined };
     },
   };
+
+  /**
+   * Where the description is refused, the rest is written without it: people made it as long as Jira allows, or took the field
+   * off the screen. What of a document counts for Jira is not documented (limits.ts), so it is Jira that says.
+   * @returns whether anything was written.
+   */
+  async function put(
+    jira: api.JiraClient,
+    key: string,
+    { description, ...fields }: { summary?: string; description?: AdfDocument },
+    labels: readonly ({ add: string } | { remove: string })[],
+  ): Promise<boolean> {
+    const call = (changed: Record<string, unknown>): api.JiraCall => ({
+      method: 'PUT',
+      path: issuePath(key),
+      data: { fields: changed, ...(labels.length === 0 ? {} : { update: { labels } }) },
+      what: `update issue ${key}`,
+      thing: `issue ${key}`,
+    });
+    if (description !== undefined) {
+      try {
+        await jira.attempt(api.nothing, call({ ...fields, description }));
+        return true;
+      } catch (error) {
+        if (!refusedFields(error).includes('description'))
+          throw fromJira(error, `Jira update issue ${key}`, `issue ${key}`);
+      }
+    }
+    if (labels.length === 0 && Object.keys(fields).length === 0) return false;
+    await jira.call(api.nothing, call(fields));
+    return true;
+  }
 
   /** Once. Where links are switched off, not allowed or named otherwise, the text of the item has the link. */
   async function link(jira: api.JiraClient, parent: string, key: string): Promise<void> {

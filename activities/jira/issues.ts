@@ -5,18 +5,22 @@ import { fromCreation, refusedFields } from './errors.ts';
 
 /** Labels of ours: what a query is made of cannot end its quotes. */
 const OUR_LABEL = /^[A-Za-z0-9._-]+$/;
-/** The oldest is ours; copies that people made carry its labels as well. */
+/** Of several that we made: the one whose answer was lost first. */
 const OLDEST = 1;
 
 /**
- * Key of the oldest issue with all the labels, in whichever project it is by now
- * (https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/#api-rest-api-3-search-jql-post).
+ * Key of the oldest issue with all the labels that the account of the token created, in whichever project it is by now: people
+ * can copy a ticket, and write labels of ours on one before ours is there. The creator is Jira's to set, the reporter is not
+ * (https://support.atlassian.com/jira-software-cloud/docs/jql-fields/, currentUser() of
+ * https://support.atlassian.com/jira-software-cloud/docs/jql-functions/;
+ * https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/#api-rest-api-3-search-jql-post).
  */
 export async function findIssue(jira: JiraClient, labels: readonly string[]): Promise<string | undefined> {
   if (!labels.every((label) => OUR_LABEL.test(label))) {
     throw fail('InvalidInput', 'the id of the incident or of its action item cannot be searched for');
   }
-  const jql = `${labels.map((label) => `labels = "${label}"`).join(' AND ')} ORDER BY created ASC`;
+  const labelled = labels.map((label) => `labels = "${label}"`).join(' AND ');
+  const jql = `${labelled} AND creator = currentUser() ORDER BY created ASC`;
   const { issues } = await jira.call(foundIssues, {
     method: 'POST',
     path: '/search/jql',

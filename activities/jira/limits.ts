@@ -7,6 +7,11 @@ export const MAX_SUMMARY = 255;
  * documented, so all of its JSON does.
  */
 export const MAX_DOCUMENT = 32_767;
+/**
+ * Left free below a description when a ticket is opened: the section that is kept up to date grows with what is waited for and
+ * asked of people, and Jira adds ids to the nodes that it gives back.
+ */
+export const SECTION_ROOM = 8_192;
 /** Of one label; labels have no spaces. */
 export const MAX_LABEL = 255;
 /** Ours: a ticket with more is not readable. */

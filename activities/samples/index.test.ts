@@ -240,11 +240,7 @@ describe('collecting samples', () => {
       { items: [sampleAt(1, { sha256: CANARY })] },
       'items[0].sha256 is not as documented',
     ],
-    [
-      'categories that are no list',
-      { items: [sampleAt(1), sampleAt(2, { categories: CANARY })] },
-      'items[1].categories',
-    ],
+    ['categories that are no list', { items: [sampleAt(2, { categories: CANARY })] }, 'items[0].categories'],
     [
       'neither text nor hash',
       { items: [sampleAt(1, { text: undefined })] },
@@ -259,6 +255,45 @@ describe('collecting samples', () => {
     });
   });
 
+  it('counts rows that are not as documented, and takes the others', async () => {
+    answer = { body: { items: [sampleAt(1), sampleAt(2, { categories: CANARY }), CANARY] } };
+    const summary = await collect();
+    expect(summary).toMatchObject({ count: 1, malformed: 2, items: [{ id: 'out-1' }] });
+    expect(JSON.stringify(summary)).not.toContain('CANARY');
+  });
+
+  it('keeps a digest in place of ids that tell who asked, or open something', async () => {
+    const token = `glpat-${'x7Qk2mN9pLw4'.repeat(2)}`;
+    const uuid = '7f9c24e8-3b12-4a6f-9d1e-0c5b8a7e6f43';
+    const items = [
+      sampleAt(3, { id: 'out/maria@example.com', requestId: token }),
+      sampleAt(2, { id: uuid, requestId: 'token' }),
+      sampleAt(1, { id: 'arn:aws:s3:::outputs/2025/03/01/1.json', requestId: 'req_0123456789' }),
+    ];
+    answer = { body: { items } };
+    const summary = await collect();
+    expect(summary.items.map(({ id, requestId }) => [id, requestId])).toEqual([
+      [`sha256:${sha256('out/maria@example.com')}`, `sha256:${sha256(token)}`],
+      [uuid, 'token'],
+      ['arn:aws:s3:::outputs/2025/03/01/1.json', 'req_0123456789'],
+    ]);
+  });
+
+  it('says how many texts were not kept, and keeps the others', async () => {
+    answer = { body: { items: [sampleAt(1), sampleAt(2)] } };
+    const sources = { outputs: { type: 'http-json' as const, url, text: 'keep' as const } };
+    const summary = await createSampleActivities({
+      sources,
+      keepTexts: async ({ texts }) => ({
+        keptRefs: new Set(texts.slice(0, 1).map(({ ref }) => ref)),
+        destroyAtMs: 1,
+        problem: '1 of 2 texts were not kept: 1 could not be redacted',
+      }),
+    }).collectSamples(REQUEST);
+    expect(summary.items.map(({ kept }) => kept === true)).toEqual([true, false]);
+    expect(summary.textsProblem).toContain('1 of 2');
+  });
+
   it.each<{ status: number; headers?: Record<string, string>; type: string; nextRetryDelay?: number }>([
     { status: 500, type: 'Unavailable' },
     { status: 429, headers: { 'Retry-After': '3' }, type: 'RateLimited', nextRetryDelay: 3_000 },
@@ -269,6 +304,22 @@ describe('collecting samples', () => {
   ])('fails with $type when answered $status, without the body', async ({ status, headers, ...failure }) => {
     answer = { status, headers, body: { message: CANARY } };
     expect(await failureOf(collect())).toMatchObject(failure);
+  });
+
+  it('names the query where Loki refuses it, and no status else', async () => {
+    const loki = { type: 'loki' as const, url, query: '{namespace=$namespace}', fields: {} };
+    const asking = () => createSampleActivities({ sources: { outputs: loki } }).collectSamples(REQUEST);
+    answer = { status: 400, body: `parse error : ${CANARY}` };
+    expect(await failureOf(asking())).toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringMatching(/answered 400: check samples\.outputs\.query$/),
+    });
+    answer = { body: { data: { resultType: 'matrix', result: [] } } };
+    expect(await failureOf(asking())).toMatchObject({
+      message: expect.stringContaining('check samples.outputs.query'),
+    });
+    answer = { status: 401, body: '' };
+    expect(((await failureOf(asking())) as Error).message).not.toContain('query');
   });
 
   it('does not read an answer without end', async () => {

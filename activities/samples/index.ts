@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { z } from 'zod';
+import { countCategories } from '../../domain/samples/merge.ts';
 import { mergeNearDuplicates } from '../../domain/samples/near-duplicates.ts';
 import { stratify } from '../../domain/samples/stratify.ts';
 import { currentAttempt } from '../attempt.ts';
@@ -9,11 +10,12 @@ import { fail } from '../failure.ts';
 import {
   type Candidate,
   candidateOf,
-  countCategories,
   httpLink,
   isPlainId,
+  type SampleItem,
   sampleItem,
   sha256Of,
+  tellingIds,
 } from './sample-answer.ts';
 import { readHttpJson } from './sources/http-json.ts';
 import { readLoki } from './sources/loki.ts';
@@ -69,7 +71,7 @@ export function createSampleActivities(options: SampleOptions): SampleActivities
         timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
         what,
       });
-      const { candidates, malformed } = parse(answer, what);
+      const { candidates, malformed } = await parse(answer, what);
       const chosen = choose(candidates, { fromMs, toMs, wanted });
       const items = chosen.map(({ kept: { atMs, ...sample }, similar }) => {
         const link = sample.link ?? filledLink(source.link, sample);
@@ -107,11 +109,12 @@ export function createSampleActivities(options: SampleOptions): SampleActivities
         if (error.nonRetryable !== true && (currentAttempt() ?? 1) < KEEP_ATTEMPTS) throw error;
         return { ...summary, textsProblem: error.message };
       }
-      const { keptRefs, destroyAtMs } = kept;
+      const { keptRefs, destroyAtMs, problem } = kept;
       return {
         ...summary,
         items: items.map((item) => (keptRefs.has(item.ref) ? { ...item, kept: true } : item)),
         keptUntilMs: destroyAtMs,
+        ...(problem !== undefined && { textsProblem: problem }),
       };
     },
   };
@@ -122,22 +125,29 @@ function read(source: SampleSource, question: SourceQuestion): Promise<SourceRow
   return source.type === 'postgres' ? readPostgres(source, question) : readHttpJson(source, question);
 }
 
-function parse({ rows, strict }: SourceRows, what: string): { candidates: Candidate[]; malformed: number } {
-  const candidates: Candidate[] = [];
+async function parse(
+  { rows, ownShape }: SourceRows,
+  what: string,
+): Promise<{ candidates: Candidate[]; malformed: number }> {
+  const items: SampleItem[] = [];
   let malformed: { count: number; first: string } | undefined;
   for (const [index, row] of rows.entries()) {
     const item = sampleItem.safeParse(row);
-    if (item.success) candidates.push(candidateOf(item.data));
+    if (item.success) items.push(item.data);
     else {
-      malformed ??= { count: 0, first: wrongPlace(item.error, strict ? index : undefined) };
+      malformed ??= { count: 0, first: wrongPlace(item.error, ownShape ? index : undefined) };
       malformed.count++;
     }
   }
-  // A source of our own shape is wrong as a whole; of somebody's logs, a few lines may be of another kind.
-  if (malformed && (strict || candidates.length === 0)) {
+  // A few rows may be of another kind; where none is as it should be, the source is not configured right.
+  if (malformed && items.length === 0) {
     throw fail('InvalidInput', `${what}: ${malformed.first}; see docs/samples.md`);
   }
-  return { candidates, malformed: malformed?.count ?? 0 };
+  const telling = await tellingIds(items);
+  return {
+    candidates: items.map((item) => candidateOf(item, telling)),
+    malformed: malformed?.count ?? 0,
+  };
 }
 
 interface Chosen {

@@ -1,20 +1,23 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { SampleSummary } from '../../domain/incident.ts';
+import { OTHER_CATEGORIES } from '../../domain/samples/merge.ts';
 import { type Shingled, shingle } from '../../domain/samples/near-duplicates.ts';
+import { emails } from '../evidence/redaction/numbers.ts';
+import { findSpans } from '../evidence/redaction/redact.ts';
+import { secrets } from '../evidence/redaction/secrets.ts';
 
 /**
  * What a source of samples answers, and what is kept of it. A source is trusted to be the source; what it holds was
  * written by a model that does harm, so nothing of it passes as it is.
  */
 
-/** Ids, request ids: letters, digits and the punctuation of ids of content stores, UUIDs, ARNs and paths. */
-const ID = /^[A-Za-z0-9._:/@+=~-]{1,200}$/;
+/** Ids, request ids: letters, digits and the punctuation of ids of content stores, UUIDs, ARNs and paths; no addresses. */
+const ID = /^[A-Za-z0-9._:/+=~-]{1,200}$/;
+/** Between ids that are looked at together: no part of one, and nothing that stands between a word and the secret it announces. */
+const APART = '\n|\n';
 const MAX_CATEGORY_CHARS = 40;
 const MAX_CATEGORIES_PER_SAMPLE = 10;
-/** Classifiers know some dozens; the rest counts as one, so that a summary stays readable and bounded. */
-const MAX_CATEGORIES_COUNTED = 50;
-const OTHER_CATEGORIES = 'other';
 /** With 200 samples the summary stays far below Temporal's 2 MB for one payload. */
 const MAX_LINK_CHARS = 1_000;
 
@@ -57,42 +60,27 @@ export interface Candidate {
   shingled?: Shingled;
 }
 
-export function candidateOf(sample: SampleItem): Candidate {
+/** @param telling ids that tell more than they name, of `tellingIds`. */
+export function candidateOf(sample: SampleItem, telling: ReadonlySet<string>): Candidate {
   const { text } = sample;
-  return { kept: withoutText(sample), ...(text !== undefined && { text, shingled: shingle(text) }) };
+  const id = (given: string) => (telling.has(given) ? digestOf(given) : plainId(given));
+  return { kept: withoutText(sample, id), ...(text !== undefined && { text, shingled: shingle(text) }) };
 }
 
 /** A sample without its text. */
-function withoutText(sample: SampleItem): KeptSample {
+function withoutText(sample: SampleItem, id: (given: string) => string): KeptSample {
   const { text, sha256 = '', length = 0 } = sample;
   const link = sample.link === undefined ? undefined : httpLink(sample.link);
   return {
     atMs: Date.parse(sample.at),
-    id: plainId(sample.id),
+    id: id(sample.id),
     // What can be measured is measured: a source's own word on its text counts only where it keeps the text to itself.
     sha256: text === undefined ? sha256.toLowerCase() : sha256Of(text),
     length: text === undefined ? length : text.length,
     categories: plainCategories(sample.categories),
-    requestId: sample.requestId === undefined ? '' : plainId(sample.requestId),
+    requestId: sample.requestId === undefined ? '' : id(sample.requestId),
     ...(link !== undefined && { link }),
   };
-}
-
-/** Samples per category, most frequent first. */
-export function countCategories(samples: readonly KeptSample[]): Record<string, number> {
-  const counts = new Map<string, number>();
-  for (const { categories } of samples) {
-    for (const category of categories) counts.set(category, (counts.get(category) ?? 0) + 1);
-  }
-  const sorted = [...counts].sort(([nameA, a], [nameB, b]) => b - a || (nameA < nameB ? -1 : 1));
-  if (sorted.length <= MAX_CATEGORIES_COUNTED) return Object.fromEntries(sorted);
-  const named = new Map(
-    sorted.slice(0, MAX_CATEGORIES_COUNTED - 1).filter(([name]) => name !== OTHER_CATEGORIES),
-  );
-  const shown = new Set(named.keys());
-  // Samples, not mentions: one with several rare categories counts once.
-  const others = samples.filter(({ categories }) => categories.some((name) => !shown.has(name))).length;
-  return Object.fromEntries([...named, [OTHER_CATEGORIES, others]]);
 }
 
 /** Whether an id can stand in a link as it is. */
@@ -102,7 +90,29 @@ export function isPlainId(id: string): boolean {
 
 /** An id that is none (a sentence, control characters, too long) could be the output itself: its digest stands for it. */
 export function plainId(id: string): string {
-  return ID.test(id) ? id : `sha256:${sha256Of(id)}`;
+  return ID.test(id) ? id : digestOf(id);
+}
+
+function digestOf(id: string): string {
+  return `sha256:${sha256Of(id)}`;
+}
+
+/**
+ * Ids and request ids in which there is an address or a secret: stores that name outputs by session token, or by whoever
+ * asked. Looked at together, as finding secrets takes some milliseconds however short a text is.
+ */
+export async function tellingIds(samples: readonly SampleItem[]): Promise<ReadonlySet<string>> {
+  const given = samples.flatMap(({ id, requestId }) => (requestId === undefined ? [id] : [id, requestId]));
+  const ids = [...new Set(given)].filter((id) => ID.test(id));
+  const found = await findSpans([emails, secrets], ids.join(APART));
+  const telling = new Set<string>();
+  let start = 0;
+  for (const id of ids) {
+    const end = start + id.length;
+    if (found.some((span) => span.start < end && span.end > start)) telling.add(id);
+    start = end + APART.length;
+  }
+  return telling;
 }
 
 /** `Self Harm!` becomes `self_harm`; what has nothing legible is left out. */

@@ -22,6 +22,10 @@ const CODES: Record<string, [type: FailureType, todo?: string]> = {
     'set chat.slack.channel to the id of a channel (C...), not its name, and invite the app to it',
   ],
   not_in_channel: ['InvalidInput', 'invite the app to the channel: /invite @firebreak'],
+  messages_tab_disabled: [
+    'InvalidInput',
+    "switch on the Messages tab under App Home in the app's settings (deploy/slack has it)",
+  ],
   is_archived: ['InvalidInput', 'the channel is archived: set chat.slack.channel to another one'],
   name_taken: ['InvalidInput', 'somebody else has a channel of that name: choose another prefix'],
   user_not_found: [

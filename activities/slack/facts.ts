@@ -43,9 +43,11 @@ export function factsOf(view: IncidentView): [name: string, value: string][] {
 }
 
 function acknowledgedBy(view: IncidentView): string {
-  const sinceMs = view.milestones.acknowledged;
-  if (view.acknowledgedBy === undefined && sinceMs !== undefined) return `since ${clock(sinceMs)}`;
-  return someone(view.acknowledgedBy, sinceMs);
+  const firstMs = view.milestones.acknowledged;
+  if (!isAcknowledged(view) && firstMs !== undefined) {
+    return `nobody any more: it was acknowledged at ${clock(firstMs)}, and that has lapsed`;
+  }
+  return someone(view.acknowledgedBy, view.acknowledgedAtMs ?? firstMs);
 }
 
 function someone(person: string | undefined, sinceMs: number | undefined): string {

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { ChatActivities } from '../contract.ts';
 import { createSlackClient, startCalls } from './calls.ts';
+import type { SlackPerson } from './invitees.ts';
 import { createOwnUser } from './own-user.ts';
 import { createPace, type Pace } from './pace.ts';
 import { publish } from './publish.ts';
+import { createRemindPerson } from './remind.ts';
 import type { RoomOptions } from './room.ts';
 
 export interface SlackChatOptions {
@@ -17,6 +19,8 @@ export interface SlackChatOptions {
   /** Base URL of the Web API, ending in /api/; Slack's own where absent. */
   apiUrl?: string | undefined;
   rooms?: RoomOptions | undefined;
+  /** Who can be reminded. */
+  people?: readonly SlackPerson[] | undefined;
 }
 
 /**
@@ -31,8 +35,9 @@ export function createSlackChat(
   options: SlackChatOptions | undefined,
   pace: Pace = createPace(),
 ): ChatActivities {
-  if (options === undefined) return { publishIncident: async () => ({}) };
-  const { token, channel, apiUrl, rooms } = options;
+  if (options === undefined)
+    return { publishIncident: async () => ({}), remindPerson: async () => ({ told: false }) };
+  const { token, channel, apiUrl, rooms, people = [] } = options;
   const client = createSlackClient({ token, apiUrl });
   const ownUser = createOwnUser();
   return {
@@ -40,6 +45,7 @@ export function createSlackChat(
       const calls = startCalls(client, pace, view.incidentId);
       return publish({ calls, channel, rooms, ownUser, digest }, view, message);
     },
+    remindPerson: createRemindPerson(client, pace, people),
   };
 }
 

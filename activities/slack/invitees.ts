@@ -9,7 +9,8 @@ export interface Invitee {
   email?: string | undefined;
 }
 
-interface Person {
+/** Of the access section. */
+export interface SlackPerson {
   id: string;
   groups: readonly string[];
   active: boolean;
@@ -21,7 +22,7 @@ interface Person {
  * @param names ids of people, names of groups, ids of Slack users (U..., W...) and user groups (S...).
  * @param people of the access section; the inactive are left out.
  */
-export function inviteesOf(names: readonly string[], people: readonly Person[]): Invitee[] {
+export function inviteesOf(names: readonly string[], people: readonly SlackPerson[]): Invitee[] {
   return names.flatMap((name): Invitee[] => {
     if (/^[UW][A-Z0-9]{5,}$/.test(name)) return [{ slackUserId: name }];
     if (/^S[A-Z0-9]{5,}$/.test(name)) return [{ userGroupId: name }];

@@ -69,6 +69,21 @@ describe('renderIncident', () => {
     ]);
   });
 
+  it('offers to acknowledge once an acknowledgement has lapsed, and says that it has', () => {
+    const milestones = { triggered: 0, acknowledged: Date.UTC(2026, 2, 1, 10, 3) };
+    const { blocks } = renderIncident(viewOf({ pendingApprovals: [], milestones }));
+    expect(buttonsIn(blocks).map(({ action_id }) => action_id)).toContain('firebreak_acknowledge');
+    const shown = textsIn(blocks).join('\n');
+    expect(shown).toContain('nobody any more: it was acknowledged at 10:03 UTC, and that has lapsed');
+    expect(shown).toContain('Nobody has acknowledged it yet');
+    const again = viewOf({
+      milestones,
+      acknowledgedBy: 'ben',
+      acknowledgedAtMs: Date.UTC(2026, 2, 1, 10, 40),
+    });
+    expect(textsIn(renderIncident(again).blocks).join('\n')).toContain('ben, since 10:40 UTC');
+  });
+
   it('offers nothing that has been done, and nothing at all when the incident is over', () => {
     const acknowledged = renderIncident(viewOf({ acknowledgedBy: 'ana', pendingApprovals: [] }));
     expect(buttonsIn(acknowledged.blocks).map(({ action_id }) => action_id)).toEqual([

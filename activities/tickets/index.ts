@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { plotReference } from '../../domain/harm-history/plot-reference.ts';
 import { actionItemLabels, renderActionItem } from '../../domain/ticket-item.ts';
 import { mayClose } from '../../domain/ticket-status.ts';
@@ -34,7 +35,7 @@ export function createTicketActivities(options: TicketOptions | undefined): Tick
     openTicket: ({ bodyMarkdown, ...input }) => system.open({ ...input, markdown: bodyMarkdown }),
 
     async commentTicket({ bodyMarkdown, plot, ...input }) {
-      const shown = plot && (await plotOf(plot, publicUrl));
+      const shown = plot && (await plotOf(plot, input.commentKey, publicUrl));
       return system.comment({
         ...input,
         markdown: shown === undefined ? bodyMarkdown : `${bodyMarkdown}\n\n${shown.reference}`,
@@ -44,9 +45,13 @@ export function createTicketActivities(options: TicketOptions | undefined): Tick
     },
 
     async updateTicket({ key, status, outcome }) {
-      const { changed } = await system.update({ key, status });
       const closes = options.onResolved === 'close' && mayClose(outcome);
-      return { changed, closed: closes && (await system.close({ key, done: outcome === 'recovered' })) };
+      // A section that cannot be written is no reason to leave the ticket of an incident that is over open.
+      const [updated, closed] = await inTurn(
+        () => system.update({ key, status }),
+        async () => closes && system.close({ key, done: outcome === 'recovered' }),
+      );
+      return { changed: updated.changed, closed };
     },
 
     fileActionItem: ({ key, incidentId, item }) =>
@@ -86,15 +91,37 @@ async function refuse(): Promise<never> {
   throw fail('Refused', 'no ticket system is configured: set tickets.github or tickets.jira');
 }
 
+/**
+ * One after the other, also where the first fails.
+ * @throws what can succeed on another attempt, if anything can: it brings both again.
+ */
+async function inTurn<A, B>(first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> {
+  const results = [await settled(first), await settled(second)] as const;
+  const errors = results.flatMap((result) => ('error' in result ? [result.error] : []));
+  const [one, other] = results;
+  if ('value' in one && 'value' in other) return [one.value, other.value];
+  throw errors.find((error) => !(error instanceof ApplicationFailure && error.nonRetryable)) ?? errors[0];
+}
+
+async function settled<T>(work: () => Promise<T>): Promise<{ value: T } | { error: unknown }> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    return { error };
+  }
+}
+
 /** The plot as a file and as a reference; a plot that cannot be drawn leaves the numbers, which say the same. */
 async function plotOf(
   view: PlottedView,
+  commentKey: string,
   publicUrl: string | undefined,
 ): Promise<{ file: TicketFile; reference: string } | undefined> {
   const svg = await renderHarmPlot(view).catch(() => undefined);
   if (svg === undefined) return undefined;
   return {
-    file: { name: `harm-${view.incidentId}.svg`, type: 'image/svg+xml', content: svg },
+    // A file of a name is attached once, and each verdict has a plot of its own.
+    file: { name: `harm-${view.incidentId}-${commentKey}.svg`, type: 'image/svg+xml', content: svg },
     reference: plotReference(view.incidentId, publicUrl),
   };
 }

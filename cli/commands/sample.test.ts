@@ -92,6 +92,12 @@ describe('firebreak sample', () => {
     expect(out).not.toContain('bottles');
   });
 
+  it('lists a kept text also where the incident has its sample no more', async () => {
+    gateway.views.set(view.workflowId, viewOf({ samples: undefined }));
+    const { out } = await sample('list', '3f9a');
+    expect(out).toMatch(new RegExp(`${REF} +for `));
+  });
+
   it('reads a text aloud as plain text, with a reason only, and shows who did', async () => {
     const without = await sample('reveal', '3f9a', REF);
     expect(without.code).toBe(2);

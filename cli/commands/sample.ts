@@ -51,23 +51,28 @@ Every reading is recorded with your name and the reason. Texts are redacted, and
         ]);
         return output.print(table(rows, ['AT', 'WHAT', 'WHO', 'SAMPLE', 'WHY'], output.colors));
       }
-      if (samples === undefined || samples.count === 0) return output.print('No outputs were sampled.');
+      const items = samples?.items ?? [];
+      if (items.length === 0 && kept.length === 0) return output.print('No outputs were sampled.');
       const until = new Map(kept.map((text) => [text.ref, text.destroyAtMs]));
-      const rows = samples.items.map((item) => {
-        const destroyAtMs = until.get(item.ref ?? '');
-        return [
-          plain(item.ref ?? ''),
-          plain(item.categories.join(',')),
-          String(item.length),
-          item.similar ? `+${item.similar}` : '',
-          destroyAtMs === undefined ? '' : `for ${formatDuration(Math.max(0, destroyAtMs - Date.now()))}`,
-          plain(item.id),
-          plain(item.link ?? ''),
-        ];
-      });
+      const keptFor = (atMs: number | undefined) =>
+        atMs === undefined ? '' : `for ${formatDuration(Math.max(0, atMs - Date.now()))}`;
+      const rows = items.map((item) => [
+        plain(item.ref ?? ''),
+        plain(item.categories.join(',')),
+        String(item.length),
+        item.similar ? `+${item.similar}` : '',
+        keptFor(until.get(item.ref ?? '')),
+        plain(item.id),
+        plain(item.link ?? ''),
+      ]);
+      // A text outlives its sample where later rounds brought more than an incident remembers.
+      const shown = new Set(items.map(({ ref }) => ref));
+      for (const { ref, destroyAtMs } of kept) {
+        if (!shown.has(ref)) rows.push([plain(ref), '', '', '', keptFor(destroyAtMs), '', '']);
+      }
       const head = ['SAMPLE', 'CATEGORIES', 'LENGTH', 'SIMILAR', 'TEXT KEPT', 'ID', 'LINK'];
       output.print(table(rows, head, output.colors));
-      if (samples.reviewed) output.print(plain(describeReviews(samples.reviewed)));
+      if (samples?.reviewed) output.print(plain(describeReviews(samples.reviewed)));
     });
 
   add('reveal', 'read the text of a sample; your name and the reason are recorded first')

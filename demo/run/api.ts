@@ -2,6 +2,7 @@
 import type { IncidentView } from '../../domain/incident.ts';
 
 export interface IncidentLine {
+  title: string;
   incidentId: string;
   state: IncidentView['state'];
   runbook: string;

@@ -1,4 +1,5 @@
 import type { ActionItem, ActionLane, IncidentView } from '../incident.ts';
+import { describeReviews } from '../samples/precision.ts';
 import { targetKey } from '../target.ts';
 import { isoDate, withTasks } from './tasks.ts';
 
@@ -72,11 +73,16 @@ const DUE_DAYS: Record<ActionLane, number> = {
 };
 
 function falsePositive(view: IncidentView): Draft[] {
+  const reviewed = view.samples?.reviewed;
+  const benign = reviewed !== undefined && reviewed.benign > reviewed.harmful;
+  const why = benign
+    ? `reviewers judged most of the sampled outputs of ${targetName(view)} harmless`
+    : `the incident on ${targetName(view)} was closed as a false alarm`;
   const drafts: Draft[] = [
     {
       key: 'tune-classifier',
       lane: 'assurance',
-      title: `Tune the harm classifier or its threshold: reviewers judged the outputs of ${targetName(view)} harmless`,
+      title: `Tune the harm classifier or its threshold: ${why}`,
       rmfFunction: 'MEASURE',
       evidence: sampleEvidence(view),
     },
@@ -316,7 +322,9 @@ function sampleEvidence(view: IncidentView): string | undefined {
     .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
     .map(([category, count]) => `${category} ${count}`)
     .join(', ');
-  return `${view.samples.count} samples from ${view.samples.from}${categories === '' ? '' : ` (${categories})`}`;
+  const { count, from, reviewed } = view.samples;
+  const judged = reviewed === undefined ? 'none of them was reviewed' : describeReviews(reviewed);
+  return `${count} samples from ${from}${categories === '' ? '' : ` (${categories})`}; ${judged}`;
 }
 
 function planEvidence(view: IncidentView): string | undefined {

@@ -4,7 +4,7 @@ import type { SampleSummary } from '../incident.ts';
 export const SAMPLE_VERDICTS = ['harmful', 'benign', 'unsure'] as const;
 export type SampleVerdict = (typeof SAMPLE_VERDICTS)[number];
 
-/** By sample id, then by person: the last word of each. Plain JSON, kept in workflow state. */
+/** By sample (its reference, else its id), then by person: the last word of each. Plain JSON, kept in workflow state. */
 export type SampleMarks = Record<string, Record<string, SampleVerdict>>;
 
 /** 97.5% quantile of the normal distribution: a two-sided interval of 95%. */
@@ -36,7 +36,7 @@ export interface SamplesReviewed {
   benign: number;
   /** Marked by somebody, and nobody was sure. */
   unsure: number;
-  /** One says harmful, another benign: ids, counted as neither. */
+  /** One says harmful, another benign: references, counted as neither. */
   disagreed: string[];
   /** harmful / (harmful + benign) with Wilson's interval (95%); absent until one of them was counted. */
   precision?: { value: number; low: number; high: number };

@@ -41,6 +41,7 @@ export const VENDOR_OF: Readonly<Record<string, Vendor>> = {
   publishPostmortem: 'tickets',
   collectSamples: 'samples',
   publishIncident: 'chat',
+  remindPerson: 'chat',
   destroyEvidence: 'records',
   openRecord: 'records',
   appendRecord: 'records',

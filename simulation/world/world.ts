@@ -308,6 +308,9 @@ export class World {
       async publishIncident() {
         return {};
       },
+      async remindPerson() {
+        return { told: false };
+      },
       async openRecord({ incidentId, workflowId, view }) {
         const before = [...world.recorded.values()].findLast(
           (other) => other.view.workflowId === workflowId && other.view.incidentId !== incidentId,

@@ -7,7 +7,7 @@ import type { IncidentView } from '../../domain/incident.ts';
 import type { ApprovalSpec, CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
 import type { Mode } from '../../domain/target.ts';
 import * as messages from '../../workflows/messages.ts';
-import { type IncidentDriver, shippedRunbook, withIncident } from './harness.ts';
+import { type IncidentDriver, outOfStep, shippedRunbook, withIncident } from './harness.ts';
 import { type AllActivities, World } from './world.ts';
 
 const HARMFUL = 'metrics.harmRate > 0.05';
@@ -21,7 +21,8 @@ async function runbookWith(
   const asked: ApprovalSpec = { from: ['ml-oncall'], count: 1, timeoutMs: 600_000, onTimeout: 'escalate' };
   const change = (step: StepPlan): StepPlan => {
     const approval = approvals[step.id];
-    const changed = approval === undefined ? step : { ...step, approval: { ...asked, ...approval } };
+    const changed =
+      approval === undefined ? outOfStep(step) : { ...step, approval: { ...asked, ...approval } };
     return { ...changed, needs: step.needs.filter((need) => !without.includes(need)) };
   };
   return {

@@ -50,7 +50,7 @@ describe('reviewing samples', () => {
         harmful: 2,
         benign: 0,
         unsure: 0,
-        disagreed: ['out/c'],
+        disagreed: ['s-000000000c'],
         precision: { value: 1, high: 1 },
       });
       expect(view.pendingApprovals[0]?.summary).toContain(
@@ -64,6 +64,30 @@ describe('reviewing samples', () => {
         ['ben', 'called a sample harmful'],
         ['mara', 'called a sample benign'],
       ]);
+    });
+  });
+
+  it('keeps what was sampled, and what was said of it, when a step samples again', async () => {
+    const world = new World();
+    world.facts = { ...world.facts, mode: 'approve' };
+    world.samples = SAMPLES;
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.until('sampled', (view) => view.samples !== undefined);
+      await mark(incident, 'mara', 's-000000000a', 'harmful');
+      const [item] = SAMPLES.items;
+      if (item === undefined) throw new Error('no sample');
+      world.samples = { ...SAMPLES, count: 1, items: [{ ...item, id: 'out/d', ref: 's-000000000d' }] };
+      const step = (await incident.view()).steps.find(({ uses }) => uses === 'sample')?.id ?? '';
+      await incident.env.client.workflow
+        .getHandle(incident.workflowId)
+        .executeUpdate(messages.retryStepUpdate, {
+          args: [{ actor: { person: 'mara', via: 'cli' as const }, step, reason: 'more came' }],
+        });
+      await incident.until('sampled again', (view) => view.samples?.count === 4);
+      const { samples } = await incident.view();
+      expect(samples?.items.map(({ id }) => id)).toEqual(['out/d', 'out/a', 'out/b', 'out/c']);
+      expect(samples?.reviewed).toMatchObject({ harmful: 1 });
     });
   });
 

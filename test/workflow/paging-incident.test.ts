@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
-import type { PagerEvent } from '../../domain/paging.ts';
+import type { PagerEvent, PagerPage } from '../../domain/paging.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { pagingWorkflowId } from '../../workflows/ids.ts';
 import * as messages from '../../workflows/messages.ts';
@@ -20,9 +20,16 @@ async function pagingBy(policy: string): Promise<CompiledRunbook> {
   };
 }
 
-function tell(incident: IncidentDriver, change: Partial<PagerEvent>) {
-  const event: PagerEvent = { id: 'event-1', pager: 'pagerduty', kind: 'acknowledged', atMs: 1, ...change };
+async function tell(incident: IncidentDriver, change: Partial<PagerEvent>) {
+  const atMs = await incident.env.currentTimeMs();
+  const event: PagerEvent = { id: 'event-1', pager: 'pagerduty', kind: 'acknowledged', atMs, ...change };
   return incident.handle.executeUpdate(messages.pagerEventUpdate, { args: [{ event }] });
+}
+
+async function acknowledge(incident: IncidentDriver, person: string, page?: PagerPage): Promise<string> {
+  const actor = { person, via: 'pager' as const };
+  const argument = { actor, ...(page && { page }) };
+  return (await incident.handle.executeUpdate(messages.acknowledgeUpdate, { args: [argument] })).message;
 }
 
 const roles = (world: World) => world.pages.map(({ role }) => role);
@@ -92,6 +99,35 @@ describe('a step that pages by a policy', () => {
     );
   });
 
+  it('waits for nobody any more once somebody has acknowledged', async () => {
+    const world = new World();
+    const activities = world.activities.bind(world);
+    world.activities = (signaling) => ({
+      ...activities(signaling),
+      sendPage: async () => {
+        throw ApplicationFailure.create({
+          type: 'Unavailable',
+          message: 'no channel accepted',
+          nextRetryDelay: MINUTE_MS,
+        });
+      },
+    });
+    await withIncident(
+      world,
+      async (incident) => {
+        await incident.send(incident.alert());
+        await incident.until('undelivered', ({ undelivered = [] }) => undelivered.length > 0);
+        await acknowledge(incident, 'mara');
+        const view = await incident.until('given up', ({ steps }) => steps[0]?.status === 'succeeded');
+        expect([view.humanNeeded, view.undelivered]).toEqual([[], []]);
+        expect(view.timeline.map(({ text }) => text)).toContain(
+          'A page that nobody has taken is given up: somebody has acknowledged',
+        );
+      },
+      { runbook: await pagingBy('night') },
+    );
+  });
+
   it('says so when there is no such policy', async () => {
     const world = new World();
     world.policy = () => {
@@ -155,6 +191,66 @@ describe('what happens in the pager', () => {
       await incident.handle.executeUpdate(messages.acknowledgeUpdate, { args: [{ actor }] });
       await incident.env.sleep('1h');
       expect(roles(world)).toHaveLength(2);
+    });
+  });
+
+  it('is stopped by whoever acknowledges after an escalation, who takes over', async () => {
+    await paged(async (incident, world) => {
+      expect(await acknowledge(incident, 'mara')).toBe('Acknowledged');
+      const firstMs = (await incident.view()).acknowledgedAtMs ?? 0;
+      await incident.env.sleep('1h');
+      const actor = { person: 'mara', via: 'api' as const };
+      const { message } = await incident.handle.executeUpdate(messages.escalateUpdate, { args: [{ actor }] });
+      expect(message).toBe('Escalated: the commander is paged, and whoever is next');
+      const called = () => roles(world).filter((role) => role === 'night').length;
+      await incident.until('called', () => called() === 2);
+      expect(await acknowledge(incident, 'ben')).toBe('Acknowledged: you take over from mara');
+      await incident.env.sleep('1h');
+      expect(called()).toBe(2);
+      const view = await incident.view();
+      expect(view.acknowledgedBy).toBe('ben');
+      expect(view.acknowledgedAtMs).toBeGreaterThan(firstMs + 50 * MINUTE_MS);
+      const texts = view.timeline.map(({ text }) => text);
+      expect(texts).toContain('night paged by pagerduty (escalated)');
+      expect(texts).toContain('acknowledged: takes over from mara');
+    });
+  });
+
+  it('counts by when it happened there: what is told late changes nothing', async () => {
+    await paged(async (incident, world) => {
+      const atMs = await incident.env.currentTimeMs();
+      await acknowledge(incident, 'mara', { key: 'A', atMs });
+      await tell(incident, { id: 'lapsed', kind: 'unacknowledged', key: 'A', atMs: atMs + 2_000 });
+      expect((await incident.view()).acknowledgedBy).toBeUndefined();
+      const late = { key: 'A', atMs: atMs + 1_000 };
+      await tell(incident, { id: 'late', ...late });
+      expect(await acknowledge(incident, 'ben', late)).toBe('Noted: something newer is known of this page');
+      expect((await incident.view()).acknowledgedBy).toBeUndefined();
+      await incident.env.sleep('6m');
+      expect(roles(world)).toEqual(['night', 'night']);
+      await acknowledge(incident, 'ben', { key: 'A', atMs: atMs + 3_000 });
+      await tell(incident, { id: 'late-lapse', kind: 'unacknowledged', key: 'A', atMs: atMs + 2_500 });
+      expect((await incident.view()).acknowledgedBy).toBe('ben');
+      // Given here, and told to the pager, later than the lapse that is told now.
+      const lapsedMs = await incident.env.currentTimeMs();
+      await incident.env.sleep('1m');
+      await acknowledge(incident, 'mara');
+      await tell(incident, { id: 'later-lapse', kind: 'unacknowledged', key: 'A', atMs: lapsedMs });
+      expect((await incident.view()).acknowledgedBy).toBe('mara');
+    });
+  });
+
+  it('is kept for each page: one that lapses leaves the acknowledgement of another', async () => {
+    await paged(async (incident, world) => {
+      await acknowledge(incident, 'mara', { key: 'A', atMs: await incident.env.currentTimeMs() });
+      await tell(incident, { id: 'b', kind: 'unacknowledged', key: 'B' });
+      expect((await incident.view()).acknowledgedBy).toBe('mara');
+      await incident.env.sleep('1h');
+      expect(roles(world)).toEqual(['night']);
+      await tell(incident, { id: 'a', kind: 'unacknowledged', key: 'A' });
+      expect((await incident.view()).acknowledgedBy).toBeUndefined();
+      await incident.env.sleep('6m');
+      expect(roles(world)).toEqual(['night', 'night']);
     });
   });
 

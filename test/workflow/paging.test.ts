@@ -37,7 +37,7 @@ const REQUEST: PageRequest = {
 
 /** The activities that pages need, with what they were asked. */
 class Pagers {
-  sent: { role: string; dedupKey: string; atMinute: number }[] = [];
+  sent: { role: string; dedupKey: string; title: string; atMinute: number }[] = [];
   updates: string[] = [];
   notified: string[] = [];
   fed: number[] = [];
@@ -46,6 +46,11 @@ class Pagers {
   refusing = new Set<string>();
   away = new Set<string>();
   switchAway = false;
+  /** While set, pages wait for it and are accepted then, cancelled or not: as a vendor that is slow to answer. */
+  slow: Promise<void> | undefined;
+  asked: string[] = [];
+  /** What was accepted and told, in this order. */
+  log: string[] = [];
   private readonly startMs: number;
   private readonly now: () => Promise<number>;
 
@@ -60,7 +65,9 @@ class Pagers {
 
   activities(): PagingActivities & WatchdogActivities & Pick<NotificationActivities, 'sendNotification'> {
     return {
-      sendPage: async ({ role, dedupKey }) => {
+      sendPage: async ({ role, dedupKey, title }) => {
+        this.asked.push(role);
+        await this.slow;
         if (this.refusing.has(role))
           throw ApplicationFailure.nonRetryable(`${role} is refused`, 'InvalidInput');
         if (this.away.has(role))
@@ -69,11 +76,13 @@ class Pagers {
             message: `${role} is away`,
             nextRetryDelay: MINUTE_MS,
           });
-        this.sent.push({ role, dedupKey, atMinute: await this.minute() });
+        this.log.push(`accepted ${role}`);
+        this.sent.push({ role, dedupKey, title, atMinute: await this.minute() });
         return { accepted: { channel: 'pagerduty', atMs: await this.now(), reference: dedupKey } };
       },
       updatePage: async ({ role, dedupKey, action }) => {
         this.updates.push(`${action} ${role} ${dedupKey}`);
+        this.log.push(`${action} ${role}`);
         return { updated: ['pagerduty'] };
       },
       resolvePolicy: async () => this.policy(),
@@ -186,6 +195,89 @@ describe('an escalation policy', () => {
       await handle.signal(messages.pagesEscalatedSignal, { by: 'mara', id: 'escalated-1' });
       await env.sleep('1m');
       expect(roles(pagers)).toEqual(['0 first', '1 second', '1 third']);
+    });
+  });
+
+  it('that was escalated after an acknowledgement stops at the next one, and says why it calls', async () => {
+    await withPagers(async ({ env, pagers, taskQueue }) => {
+      const escalate = { afterMs: 5 * MINUTE_MS, to: ['lead'] };
+      const handle = await startPaging(env, taskQueue, { ...REQUEST, escalate });
+      await env.sleep('1m');
+      await handle.signal(messages.pagesAcknowledgedSignal, { by: 'mara' });
+      await env.sleep('10m');
+      await handle.signal(messages.pagesEscalatedSignal, { by: 'firebreak', id: 'approval-overdue' });
+      await env.sleep('1m');
+      expect(roles(pagers)).toEqual(['0 first', '11 lead', '11 second', '11 third']);
+      expect(pagers.sent.slice(1).map(({ title }) => title)).toEqual(Array(3).fill('Escalated: Harm'));
+      expect(new Set(pagers.sent.map(({ dedupKey, role }) => `${role} ${dedupKey}`)).size).toBe(4);
+      await handle.signal(messages.pagesAcknowledgedSignal, { by: 'ben' });
+      await env.sleep('2h');
+      expect(pagers.sent).toHaveLength(4);
+      // An acknowledgement that lapses is no escalation.
+      await handle.signal(messages.pagesUnacknowledgedSignal);
+      await env.sleep('6m');
+      expect(new Set(pagers.sent.slice(4).map(({ title }) => title))).toEqual(
+        new Set(['Not acknowledged: Harm']),
+      );
+    });
+  });
+
+  it('that has ended begins again when somebody asks for help', async () => {
+    await withPagers(async ({ env, pagers, taskQueue }) => {
+      pagers.policy = () => ({ levels: [{ roles: ['first'], afterMs: MINUTE_MS }], repeats: 0 });
+      const handle = await startPaging(env, taskQueue);
+      await env.sleep('1h');
+      expect(roles(pagers)).toEqual(['0 first']);
+      await handle.signal(messages.pagesEscalatedSignal, { by: 'mara', id: 'escalated-1' });
+      await env.sleep('1h');
+      expect(roles(pagers)).toEqual(['0 first', '60 first']);
+      expect(new Set(pagers.sent.map(({ dedupKey }) => dedupKey)).size).toBe(2);
+    });
+  });
+
+  it('gives up what no channel has taken when somebody acknowledges, and what is asked for later goes out', async () => {
+    await withPagers(async ({ env, pagers, taskQueue }) => {
+      pagers.away.add('ops');
+      const handle = await startPaging(env, taskQueue, { ...REQUEST, roles: ['ops'] });
+      await env.sleep('3m');
+      await handle.signal(messages.pagesAcknowledgedSignal, { by: 'mara' });
+      await handle.signal(messages.pageRequestedSignal, {
+        ...REQUEST,
+        id: 'later',
+        dedupKey: 'later',
+        roles: ['commander'],
+        policy: undefined,
+      });
+      await env.sleep('2m');
+      pagers.away.clear();
+      await env.sleep('1h');
+      expect(roles(pagers)).toEqual(['0 first', '3 commander']);
+      // A vendor may have taken it with its answer lost. The later page is acknowledged by nobody.
+      expect([...pagers.updates].sort()).toEqual(['acknowledge first key', 'acknowledge ops key']);
+      // Nobody was reached by it, so it is asked for again when the acknowledgement lapses.
+      await handle.signal(messages.pagesUnacknowledgedSignal);
+      await env.sleep('1m');
+      expect(roles(pagers)).toContain('65 ops');
+    });
+  });
+
+  it('acknowledges at the vendor what was accepted while somebody acknowledged here', async () => {
+    await withPagers(async ({ env, pagers, taskQueue }) => {
+      let answer: () => void = () => undefined;
+      pagers.slow = new Promise((resolve) => {
+        answer = resolve;
+      });
+      const handle = await startPaging(env, taskQueue);
+      await expect.poll(() => pagers.asked, { timeout: 10_000 }).toEqual(['first']);
+      await handle.signal(messages.pagesAcknowledgedSignal, { by: 'mara' });
+      // Answered after the signal's task: only then is the page accepted.
+      await handle.query('__stack_trace');
+      answer();
+      await expect
+        .poll(() => pagers.log, { timeout: 10_000 })
+        .toEqual(['accepted first', 'acknowledge first']);
+      await env.sleep('1h');
+      expect(pagers.sent).toHaveLength(1);
     });
   });
 
@@ -313,6 +405,50 @@ describe('the watchdog of alerts', () => {
       expect(pagers.sent).toEqual([]);
     });
   });
+
+  it('is fed by a replica whose clock is an hour behind, and no silence is over by one that is ahead', async () => {
+    await withPagers(async ({ env, pagers, taskQueue }) => {
+      await configureWatchdog(env.client, taskQueue, SETTINGS);
+      const seenBy = async (aheadMs: number) =>
+        env.client.workflow
+          .getHandle(WATCHDOG_WORKFLOW_ID)
+          .signal(messages.watchdogSeenSignal, { atMs: (await env.currentTimeMs()) + aheadMs });
+      for (let times = 0; times < 6; times++) {
+        await seenBy(-60 * MINUTE_MS);
+        await env.sleep('5m');
+      }
+      expect(pagers.sent).toEqual([]);
+      await seenBy(60 * MINUTE_MS);
+      await env.sleep('11m');
+      expect(pagers.sent).toHaveLength(1);
+    });
+  });
+
+  it.each([true, false])(
+    'waits once more for the alert after Firebreak itself was away; it comes: %s',
+    async (comes) => {
+      await withPagers(async ({ env, pagers, taskQueue }) => {
+        const nowMs = await env.currentTimeMs();
+        // The server skips no time while a task waits for a worker, so the late task is one that was delayed.
+        await env.client.workflow.start(messages.WATCHDOG_WORKFLOW, {
+          workflowId: WATCHDOG_WORKFLOW_ID,
+          taskQueue,
+          startDelay: '12m',
+          args: [
+            {
+              settings: { ...SETTINGS, feedEveryMs: undefined },
+              state: { lastSeenMs: nowMs, dueMs: nowMs, everSeen: true, undelivered: [] },
+            },
+          ],
+        });
+        await env.sleep('17m');
+        expect(pagers.sent).toEqual([]);
+        if (comes) await seen(env);
+        await env.sleep('6m');
+        expect(roles(pagers)).toEqual(comes ? [] : ['22 ops']);
+      });
+    },
+  );
 
   it('keeps count over many runs of itself', async () => {
     await withPagers(async ({ env, pagers, taskQueue }) => {

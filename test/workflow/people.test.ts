@@ -111,7 +111,12 @@ describe('people', () => {
       const due = (view: IncidentView) => texts(view).filter((text) => text.includes('is due')).length;
       await incident.until('told', () => world.stakeholders.length === 1);
       expect(world.stakeholders[0]?.text).toContain('we look into it');
-      await incident.until('reminded', (view) => due(view) === 1);
+      await incident.until('reminded', (view) => due(view) === 1 && world.reminded.length === 1);
+      expect(world.reminded[0]).toMatchObject({
+        person: 'kim',
+        key: expect.stringMatching(/^update-due-\d+$/),
+      });
+      expect(world.reminded[0]?.text).toMatch(/is due.*\/firebreak update inc-/);
       await inform('diverted; nothing is lost');
       await incident.env.sleep(10 * MINUTE_MS);
       const view = await incident.view();
@@ -122,6 +127,47 @@ describe('people', () => {
         'kim: diverted; nothing is lost',
       ]);
       expect(new Set(world.stakeholders.map(({ key }) => key)).size).toBe(2);
+      expect(world.reminded).toHaveLength(1);
+    });
+  });
+
+  it('who could not be reminded is on the timeline, and the next reminder comes all the same', async () => {
+    const world = new World();
+    world.reminderProblem = 'Slack chat.postMessage: no answer';
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.until('asking', waitsForApproval);
+      const inform = (text: string) =>
+        incident.handle.executeUpdate(messages.informUpdate, {
+          args: [{ actor: KIM, text, remindAfterMs: 2 * MINUTE_MS }],
+        });
+      await inform('we look into it');
+      await incident.until('told so', (view) => texts(view).includes('kim could not be reminded in chat'));
+      world.reminderProblem = undefined;
+      await inform('diverted; nothing is lost');
+      await incident.until('reminded', () => world.reminded.length === 1);
+    });
+  });
+});
+
+describe('an incident that nobody looks at', () => {
+  it('goes on calling people for hours, and can be approved after them', async () => {
+    const world = new World();
+    await withIncident(world, async (incident) => {
+      await incident.send(incident.alert());
+      await incident.until('asking', waitsForApproval);
+      const calls: number[] = [];
+      for (let hour = 1; hour <= 3; hour++) {
+        await incident.env.sleep(60 * MINUTE_MS);
+        calls.push(world.pages.length);
+      }
+      const [first = 0, second = 0, third = 0] = calls;
+      expect(second).toBeGreaterThan(first);
+      expect(third).toBeGreaterThan(second);
+      await incident.approve(
+        incident.signed(await incident.until('still asking', waitsForApproval), 'maria'),
+      );
+      await incident.until('rolled back', ({ milestones }) => milestones.rolledBack !== undefined);
     });
   });
 });

@@ -146,6 +146,9 @@ export class World {
   recordsProblem: string | undefined;
   /** What chat does when it is configured. */
   chat: ChatActivities['publishIncident'] | undefined;
+  reminded: Parameters<ChatActivities['remindPerson']>[0][] = [];
+  /** Chat does not take reminders. */
+  reminderProblem: string | undefined;
   /** The ticket system refuses. */
   ticketProblem: string | undefined;
   /** The ticket system is away when comments are made. */
@@ -361,6 +364,12 @@ export class World {
       },
       async publishIncident(input) {
         return world.chat === undefined ? {} : world.chat(input);
+      },
+      async remindPerson(input) {
+        if (world.reminderProblem)
+          throw ApplicationFailure.nonRetryable(world.reminderProblem, 'Unavailable');
+        world.reminded.push(input);
+        return { told: true };
       },
       async openRecord() {
         if (world.recordsProblem) throw ApplicationFailure.nonRetryable(world.recordsProblem, 'Unauthorized');

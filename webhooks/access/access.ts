@@ -193,6 +193,7 @@ export function replaceableAccess(first: Access): Access & { replace(next: Acces
     may: (person, action, options) => latest.may(person, action, options),
     mayNow: (person, action, options) => latest.mayNow(person, action, options),
     person: (id) => latest.person(id),
+    activePeople: () => latest.activePeople(),
     replace(next) {
       latest = next;
     },

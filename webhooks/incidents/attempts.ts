@@ -6,7 +6,8 @@ import type { EdgeMetrics } from '../metrics.ts';
 /** Longest reason or incident text that is kept of an attempt. */
 const MAX_REASON = 500;
 
-type Attempt = Omit<DecisionAttempt, 'id' | 'atMs'>;
+/** `id`: of an attempt that may be told twice, the same each time; else it has one of its own. */
+type Attempt = Omit<DecisionAttempt, 'id' | 'atMs'> & { id?: string };
 export type RecordAttempt = (attempt: Attempt) => Promise<void>;
 
 /**
@@ -26,7 +27,7 @@ export function createAttemptRecorder(deps: {
         ...(attempt.reason === undefined
           ? {}
           : { reason: attempt.reason.slice(0, MAX_REASON).toWellFormed() }),
-        id: randomUUID(),
+        id: attempt.id ?? randomUUID(),
         atMs: deps.now(),
       });
     } catch (error) {

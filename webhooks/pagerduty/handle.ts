@@ -55,6 +55,12 @@ export async function handlePagerDuty(
     const one = await tell(deps, delivery, incident, joined);
     if (one !== 'ended') result = one;
   }
+  if (joined?.ok === false && joined.askAgain && result !== 'ended') {
+    throw new EdgeError('identity_unavailable', `Who acknowledged is not known yet: ${joined.reason}.`, {
+      hint: 'The escalation has stopped. PagerDuty sends the event again, and the person is asked for anew.',
+      retryAfterSeconds: 5,
+    });
+  }
   return result;
 }
 
@@ -65,11 +71,14 @@ interface PagedIncident {
 
 async function tell(
   deps: PagerDutyDeps,
-  { id, kind, user, atMs }: PagerDutyDelivery,
+  { id, kind, key, user, atMs }: PagerDutyDelivery,
   { incidentId, workflowId }: PagedIncident,
   joined: Joined | undefined,
 ): Promise<PagerDutyResult> {
-  const updateId = `pagerduty-${id}`;
+  // The same event may say more when it is told again.
+  const askAgain = joined?.ok === false && joined.askAgain === true;
+  const eventId = askAgain ? `${id}-unknown` : id;
+  const updateId = `pagerduty-${eventId}`;
   const send = async (name: string, argument: unknown): Promise<boolean> => {
     try {
       await sendUpdate(
@@ -84,32 +93,39 @@ async function tell(
       throw error;
     }
   };
-  if (joined !== undefined) {
+  if (joined !== undefined && !askAgain) {
+    const verdict = joined.ok ? 'accepted' : 'denied';
     await deps.recordAttempt({
+      // Told again, also to another process, it is the same attempt.
+      id: `pagerduty-${id}-${incidentId}-${verdict}`,
       incident: incidentId,
       ...(joined.person && { person: joined.person.id }),
       decision: 'acknowledge',
       via: 'pager',
-      verdict: joined.ok ? 'accepted' : 'denied',
+      verdict,
       reason: joined.ok ? `acknowledged in PagerDuty (event ${id})` : `${joined.reason} (event ${id})`,
     });
   }
   if (joined?.ok) {
     const actor = { person: joined.person.id, via: 'pager' as const };
-    return (await send(acknowledgeUpdate.name, { actor })) ? 'acknowledged' : 'ended';
+    const page = key === undefined ? undefined : { key, atMs };
+    return (await send(acknowledgeUpdate.name, { actor, page })) ? 'acknowledged' : 'ended';
   }
   const event: PagerEvent = {
-    id,
+    id: eventId,
     pager: 'pagerduty',
     kind: kind as PagerEvent['kind'],
     ...(user && { by: `PagerDuty: ${user.name}` }),
     ...(joined && { notJoined: joined.reason }),
+    ...(askAgain && { joinedLater: true }),
+    ...(key !== undefined && { key }),
     atMs,
   };
   return (await send(pagerEventUpdate.name, { event })) ? 'noted' : 'ended';
 }
 
-type Joined = { ok: true; person: Person } | { ok: false; person?: Person; reason: string };
+/** `askAgain`: who it is is not known yet. */
+type Joined = { ok: true; person: Person } | { ok: false; person?: Person; reason: string; askAgain?: true };
 
 /** Who of the access file this is, by e-mail; or why nobody, or somebody who may not acknowledge. */
 async function join({ access, users }: PagerDutyDeps, userId: string): Promise<Joined> {
@@ -117,7 +133,9 @@ async function join({ access, users }: PagerDutyDeps, userId: string): Promise<J
     return { ok: false, reason: 'PagerDuty cannot be asked for e-mails: configure access.pagerduty' };
   }
   const found = await users.emailOf(userId);
-  if ('problem' in found) return { ok: false, reason: found.problem };
+  if ('problem' in found) {
+    return { ok: false, reason: found.problem, ...(found.askAgain && { askAgain: true }) };
+  }
   const known = access.byEmail(found.email);
   if (!known.ok) return { ok: false, reason: known.reason };
   const permission = access.may(known.person, 'acknowledge');

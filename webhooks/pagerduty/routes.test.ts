@@ -148,7 +148,10 @@ describe('acknowledged in PagerDuty', () => {
         workflowId: view.workflowId,
         name: 'acknowledge',
         updateId: `pagerduty-${event.event.id}`,
-        argument: { actor: { person: 'mara', via: 'pager' } },
+        argument: {
+          actor: { person: 'mara', via: 'pager' },
+          page: { key: KEY, atMs: Date.parse('2026-10-02T18:45:22.169Z') },
+        },
       },
     ]);
     expect(attempts).toMatchObject([
@@ -181,7 +184,7 @@ describe('acknowledged in PagerDuty', () => {
   it.each<[string, UserEmail, string]>([
     ['nobody of the access file', { email: 'eve@example.com' }, 'e-mail'],
     ['who may only view', { email: 'vic@example.com' }, 'responder'],
-    ['whose e-mail cannot be asked for', { problem: 'PagerDuty answered 500' }, 'answered 500'],
+    ['whose e-mail is not to be had', { problem: 'PagerDuty answered 403' }, 'answered 403'],
   ])('by somebody %s only stops the escalation', async (_name, found, reason) => {
     email = async () => found;
     expect((await post(eventOf('incident.acknowledged'))).json()).toEqual({ result: 'noted' });
@@ -192,6 +195,7 @@ describe('acknowledged in PagerDuty', () => {
           event: {
             kind: 'acknowledged',
             by: 'PagerDuty: Tenex Engineer',
+            key: KEY,
             notJoined: expect.stringContaining(reason),
           },
         },
@@ -200,6 +204,45 @@ describe('acknowledged in PagerDuty', () => {
     expect(attempts).toMatchObject([
       { verdict: 'denied', via: 'pager', reason: expect.stringContaining(reason) },
     ]);
+  });
+
+  it('by somebody who cannot be asked for yet stops the escalation, and is theirs once they can', async () => {
+    const event = eventOf('incident.acknowledged');
+    email = async () => ({ problem: 'PagerDuty answered 503', askAgain: true });
+    const first = await post(event);
+    expect([first.statusCode, first.json().error.code]).toEqual([503, 'identity_unavailable']);
+    expect(gateway.updates).toMatchObject([
+      {
+        name: 'pagerEvent',
+        updateId: `pagerduty-${event.event.id}-unknown`,
+        argument: { event: { kind: 'acknowledged', joinedLater: true, key: KEY } },
+      },
+    ]);
+    // Nobody was denied anything.
+    expect(attempts).toEqual([]);
+    expect(await metrics()).not.toContain('verdict="denied"');
+    email = async () => ({ email: 'mara@example.com' });
+    expect((await post(event)).json()).toEqual({ result: 'acknowledged' });
+    expect(gateway.updates.slice(1)).toMatchObject([
+      { name: 'acknowledge', updateId: `pagerduty-${event.event.id}` },
+    ]);
+    expect(attempts).toMatchObject([{ person: 'mara', verdict: 'accepted' }]);
+  });
+
+  it('is one attempt, also where another process is told of it again', async () => {
+    const event = eventOf('incident.acknowledged');
+    // Not taken, so not remembered here: it comes as to another process.
+    gateway.answer = () => {
+      throw new GatewayError('unavailable', 'Temporal does not answer');
+    };
+    expect((await post(event)).statusCode).toBe(503);
+    gateway.answer = () => ({ message: 'Acknowledged' });
+    expect((await post(event)).statusCode).toBe(202);
+    expect(attempts).toHaveLength(2);
+    // The records take one id once.
+    expect(new Set(attempts.map(({ id }) => id))).toEqual(
+      new Set([`pagerduty-${event.event.id}-${view.incidentId}-accepted`]),
+    );
   });
 
   it('by an integration is our own event coming back', async () => {

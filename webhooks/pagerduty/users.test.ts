@@ -47,22 +47,30 @@ describe('the e-mail of a user of PagerDuty', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it.each([401, 403, 404, 429, 500])(
-    'is not known when the answer is %i, and asked for again',
-    async (code) => {
-      const users = createPagerDutyUsers({ url, apiToken: TOKEN });
-      status = code;
-      expect(await users.emailOf('PLH1HKV')).toEqual({ problem: expect.stringContaining(String(code)) });
-      status = undefined;
-      expect(await users.emailOf('PLH1HKV')).toEqual({ email: 'mara@example.com' });
-    },
-  );
+  it.each<[number, { askAgain?: true }]>([
+    [401, {}],
+    [403, {}],
+    [404, {}],
+    [429, { askAgain: true }],
+    [500, { askAgain: true }],
+    [503, { askAgain: true }],
+  ])('is not known when the answer is %i, and asked for again', async (code, more) => {
+    const users = createPagerDutyUsers({ url, apiToken: TOKEN });
+    status = code;
+    expect(await users.emailOf('PLH1HKV')).toEqual({
+      problem: expect.stringContaining(String(code)),
+      ...more,
+    });
+    status = undefined;
+    expect(await users.emailOf('PLH1HKV')).toEqual({ email: 'mara@example.com' });
+  });
 
   it('is not waited for', async () => {
     status = 'silent';
     const users = createPagerDutyUsers({ url, apiToken: TOKEN, deadlineMs: 100 });
     expect(await users.emailOf('PLH1HKV')).toEqual({
       problem: expect.stringContaining('could not be asked'),
+      askAgain: true,
     });
   });
 

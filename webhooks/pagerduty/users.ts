@@ -10,8 +10,8 @@ const MAX_KEPT = 1_000;
 
 const answer = z.object({ user: z.object({ email: z.string().min(1) }) });
 
-/** `unknown` is no verdict on the person: PagerDuty could not be asked. */
-export type UserEmail = { email: string } | { problem: string };
+/** `askAgain`: this is no verdict on the person, as PagerDuty could not be asked, and may be in a moment. */
+export type UserEmail = { email: string } | { problem: string; askAgain?: true };
 
 export interface PagerDutyUsers {
   emailOf(userId: string): Promise<UserEmail>;
@@ -51,13 +51,19 @@ export function createPagerDutyUsers(options: {
           },
         );
         const parsed = status === 200 ? answer.safeParse(data) : undefined;
-        if (!parsed?.success) return { problem: `PagerDuty answered ${status} when asked for the e-mail` };
+        if (!parsed?.success) {
+          const problem = `PagerDuty answered ${status} when asked for the e-mail`;
+          // Of its REST API: 429 where it was asked too often, 5xx where it fails itself. Other answers stay the same.
+          return status === 408 || status === 429 || status >= 500
+            ? { problem, askAgain: true }
+            : { problem };
+        }
         if (kept.size >= MAX_KEPT) kept.clear();
         const { email } = parsed.data.user;
         kept.set(userId, { email, untilMs: now() + KEPT_MS });
         return { email };
       } catch {
-        return { problem: 'PagerDuty could not be asked for the e-mail' };
+        return { problem: 'PagerDuty could not be asked for the e-mail', askAgain: true };
       }
     },
   };

@@ -32,6 +32,11 @@ describe('parseCommand', () => {
     [`escalate ${id}`, act('escalate', {})],
     ['escalate nobody answers', act('escalate', { reason: 'nobody answers' }, false)],
     [`severity ${id} sev1 users harmed`, act('severity', { severity: 'SEV1', reason: 'users harmed' })],
+    [`mark ${id} s-1a2b3c4d5e Benign`, act('review-sample', { sampleId: 's-1a2b3c4d5e', verdict: 'benign' })],
+    [
+      'mark s-1a2b3c4d5e harmful',
+      act('review-sample', { sampleId: 's-1a2b3c4d5e', verdict: 'harmful' }, false),
+    ],
     [`note ${id} &lt;b&gt; &amp; c`, act('note', { text: '<b> & c' })],
     ['note added 3 graphs', act('note', { text: 'added 3 graphs' }, false)],
     [

@@ -1,4 +1,5 @@
 import { parseDurationMs } from '../../domain/duration.ts';
+import { SAMPLE_VERDICTS } from '../../domain/samples/precision.ts';
 import { SEVERITIES } from '../../domain/severity.ts';
 import type { Target } from '../../domain/target.ts';
 import { isNamespaceName, parseTargetReference } from '../../domain/target-reference.ts';
@@ -40,6 +41,7 @@ export const HELP = [
   '/firebreak commander [ID] @user  - hands over; me takes command',
   '/firebreak severity [ID] SEV1..SEV4 REASON',
   '/firebreak note [ID] TEXT',
+  '/firebreak mark [ID] SAMPLE harmful|benign|unsure  - what a sampled output is; your last word counts',
   '/firebreak update [ID] TEXT [in 30m]  - tells stakeholders, and reminds you when the next is due',
   '/firebreak resolve [ID] REASON, false-positive [ID] REASON, stop [ID] REASON  - commanders',
   'ID may be the start of an incident id, as long as it is the only one. It may be left out in the channel of an incident, and where exactly one is open.',
@@ -69,6 +71,7 @@ const VERBS: Readonly<Record<string, Reader>> = {
   },
   severity,
   commander,
+  mark,
 };
 /** What people type instead. */
 const ALIASES: Readonly<Record<string, string>> = {
@@ -139,6 +142,20 @@ function severity(words: string[]): ReturnType<Reader> {
   const reason = plainWords(why);
   if (found === undefined || reason === '') return { needs: `one of ${SEVERITIES.join(', ')} and a reason` };
   return { kind: 'act', action: 'severity', ...id, body: { severity: found, reason } };
+}
+
+/** With one word before the verdict it is the sample: ids of samples may look like those of incidents. */
+function mark(words: string[]): ReturnType<Reader> {
+  const verdict = SAMPLE_VERDICTS.find((one) => one === words.at(-1)?.toLowerCase());
+  const [sampleId, id] = words.slice(0, -1).toReversed();
+  if (verdict === undefined || sampleId === undefined || words.length > 3)
+    return { needs: `a sample (s-...) and one of ${SAMPLE_VERDICTS.join(', ')}` };
+  return {
+    kind: 'act',
+    action: 'review-sample',
+    ...(id === undefined ? {} : { id }),
+    body: { sampleId, verdict },
+  };
 }
 
 function commander(words: string[]): ReturnType<Reader> {

@@ -69,6 +69,7 @@ interface Manifest {
     background_color: string;
   };
   features: {
+    app_home: { messages_tab_enabled: boolean; messages_tab_read_only_enabled: boolean };
     bot_user: { display_name: string };
     slash_commands: {
       command: string;
@@ -106,6 +107,14 @@ describe.each(FILES)('%s', (file) => {
 
   it('sends mentions as ids: a name is not who somebody is', () => {
     expect(manifest.features.slash_commands.map(({ should_escape }) => should_escape)).toEqual([true]);
+  });
+
+  /** chat.postMessage answers messages_tab_disabled else: https://docs.slack.dev/reference/methods/chat.postMessage#errors */
+  it('takes direct messages of reminders, and no replies that nobody reads', () => {
+    expect(manifest.features.app_home).toMatchObject({
+      messages_tab_enabled: true,
+      messages_tab_read_only_enabled: true,
+    });
   });
 
   it('has addresses over HTTP, and none in Socket Mode', () => {

@@ -1,5 +1,6 @@
 import type { Postmortem } from '../../activities/records/store.ts';
 import type { IncidentView, PendingApproval, TimelineEntry } from '../../domain/incident.ts';
+import { isAcknowledged } from '../../domain/next-action.ts';
 import { escapeSlackWithin, stripControl, truncate } from '../../domain/plain-text.ts';
 import { targetKey } from '../../domain/target.ts';
 import { SHORTEST_PLAN_HASH } from '../incidents/decide.ts';
@@ -109,9 +110,7 @@ function incidentButtons(view: IncidentView): Block {
   return {
     type: 'actions',
     elements: [
-      ...(view.milestones.acknowledged === undefined
-        ? [button('acknowledge', 'Acknowledge', 'primary', value)]
-        : []),
+      ...(isAcknowledged(view) ? [] : [button('acknowledge', 'Acknowledge', 'primary', value)]),
       button('take-command', 'Take command', undefined, value),
       button('escalate', 'Escalate', undefined, value),
       button('false-positive', 'False positive', undefined, value),

@@ -279,6 +279,15 @@ describe('commands', () => {
   });
 });
 
+describe('the status for one person', () => {
+  it('offers to acknowledge while nobody is on it, also once an acknowledgement has lapsed', () => {
+    const milestones = { triggered: 0, acknowledged: 1 };
+    expect(JSON.stringify(statusMessage(viewOf({ milestones })))).toContain('firebreak_acknowledge');
+    const held = viewOf({ milestones, acknowledgedBy: 'ben' });
+    expect(JSON.stringify(statusMessage(held))).not.toContain('firebreak_acknowledge');
+  });
+});
+
 describe('texts of alerts, models and people', () => {
   const HOSTILE =
     '<!channel> <@U0BEN> <https://evil.example|safe> *bold* `code` :fire: @here\u202Etxet\u0007\u0000\u2028 &lt;!here&gt;';

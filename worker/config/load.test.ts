@@ -121,6 +121,19 @@ access:
     ]);
   });
 
+  it('refuses what is about kept texts where no text is kept', () => {
+    const source = (more: string) =>
+      `samples: { outputs: { type: http-json, url: "http://127.0.0.1:1", ${more} } }`;
+    const presidio = 'presidio: { url: "http://127.0.0.1:2" }';
+    expect(problemsOf(source(`text: never, retention: 7d, ${presidio}`))).toEqual([
+      expect.stringContaining('samples.outputs.retention: is for texts that are kept: add text: keep'),
+      expect.stringContaining('samples.outputs.presidio: is for texts that are kept: add text: keep'),
+    ]);
+    const kept = parseConfig(source(`text: keep, retention: 7d, ${presidio}`), SOURCE).samples.outputs;
+    expect(kept).toMatchObject({ retention: 7 * 86_400_000, presidio: { language: 'en' } });
+    expect(parseConfig(source('text: keep'), SOURCE).samples.outputs?.retention).toBe(30 * 86_400_000);
+  });
+
   it('reports a channel in Slack without the app, and times that would be too long or too short', () => {
     const problems = problemsOf(`
 notifications:

@@ -113,8 +113,10 @@ const sampleCommon = {
     .default('never')
     .describe('keep: redacted, encrypted, revealed to named people only; never: hashed, measured, dropped.'),
   retention: duration
-    .default(DEFAULT_SAMPLE_RETENTION_MS)
-    .describe('When the key of kept texts is destroyed, from the first text of the incident on.'),
+    .optional()
+    .describe(
+      'When the key of kept texts is destroyed, from the first text of the incident on; 30d where it is not given.',
+    ),
   presidio: z
     .strictObject({
       url: httpUrl.describe('Base URL of a Microsoft Presidio analyzer.'),
@@ -174,6 +176,16 @@ const sampleSource = z
       ...sampleCommon,
     }),
   ])
+  .superRefine((source, context) => {
+    // A retention that is written down and does nothing would be believed.
+    if (source.text === 'keep') return;
+    for (const name of ['retention', 'presidio'] as const) {
+      if (source[name] === undefined) continue;
+      const message = 'is for texts that are kept: add text: keep, or leave it out';
+      context.addIssue({ code: 'custom', path: [name], message });
+    }
+  })
+  .transform(({ retention = DEFAULT_SAMPLE_RETENTION_MS, ...source }) => ({ ...source, retention }))
   .describe('Where recent harmful outputs are looked up.');
 
 /** A check that says what is wrong, as zod takes it. */
@@ -398,7 +410,12 @@ export const configSchema = z.strictObject({
             ),
           channel: slackChannelId.describe('Id of the channel in which incidents are shown.'),
           apiUrl: httpUrl.optional().describe('Base URL of the Web API, ending in /api/.'),
-          teamId: z.string().optional(),
+          teamId: z
+            .string()
+            .optional()
+            .describe(
+              'Id of the workspace (T...); absent: the one of the token. Requests of others are refused.',
+            ),
           incidentChannels: incidentChannels.optional(),
         })
         .refine(

@@ -168,6 +168,41 @@ it.each<[told: Record<string, string>, detail: RegExp]>([
   expect(found.get('chat: slack')).toMatchObject({ ok: true, detail: expect.stringMatching(detail) });
 });
 
+it('tries sources of samples and their Presidio, and claims no more than was seen', async () => {
+  const outputs = {
+    type: 'http-json',
+    url: `${base}/samples`,
+    text: 'keep',
+    presidio: { url: `${base}/presidio/` },
+  };
+  changed = {
+    'GET /samples': () => ({ body: { items: [] } }),
+    'POST /presidio/analyze': () => ({ body: [{ entity_type: 'PERSON', start: 0, end: 12, score: 0.85 }] }),
+  };
+  const found = await diagnose({ samples: { outputs } });
+  expect(found.get('samples outputs')).toMatchObject({
+    ok: true,
+    detail: expect.stringContaining('no row to judge its shape by'),
+  });
+  expect(found.get('samples outputs: presidio')).toMatchObject({
+    ok: true,
+    detail: expect.stringContaining('NAME'),
+  });
+
+  changed['POST /presidio/analyze'] = () => ({ body: [] });
+  expect((await diagnose({ samples: { outputs } })).get('samples outputs: presidio')).toMatchObject({
+    ok: false,
+    detail: expect.stringContaining('language'),
+  });
+  changed['POST /presidio/analyze'] = () => ({ status: 401 });
+  expect((await diagnose({ samples: { outputs } })).get('samples outputs: presidio')?.ok).toBe(false);
+});
+
+it('takes the address of GitHub with a slash at its end', async () => {
+  const github = { token: 'env:GH', repository: 'acme/llm', apiUrl: `${base}/github/` };
+  expect((await diagnose({ tickets: { github } })).get('tickets: github')?.ok).toBe(true);
+});
+
 describe('what is missing is named with what to add', () => {
   const says =
     (scopes: string): Handler =>

@@ -15,15 +15,16 @@ export function ticketChecks({ config, secret }: Probing): Promise<Finding[]>[] 
 
 /** An issue without a title is refused as invalid (422) where issues may be written, and as forbidden (403) where not. */
 async function gitHub({ apiUrl, repository }: GitHubConfig, token: string): Promise<string> {
+  const address = `${apiUrl.replace(/\/+$/, '')}/repos/${repository}`;
   const headers = { authorization: `Bearer ${token}`, accept: 'application/vnd.github+json' };
-  const { status, data } = await http.get(`${apiUrl}/repos/${repository}`, { headers });
+  const { status, data } = await http.get(address, { headers });
   if (status === 401) throw new Error('the token is refused: make a new one with Issues: read and write');
   if (status !== 200)
     throw new Error(`repository ${repository} was answered ${status}: may the token see it?`);
   if ((data as { has_issues?: boolean }).has_issues === false)
     throw new Error(`issues are switched off in ${repository}`);
   if ((data as { archived?: boolean }).archived === true) throw new Error(`${repository} is archived`);
-  const write = await http.post(`${apiUrl}/repos/${repository}/issues`, {}, { headers });
+  const write = await http.post(`${address}/issues`, {}, { headers });
   if (write.status === 403 || write.status === 404)
     throw new Error(`the token may read ${repository} and not open issues: give it Issues: read and write`);
   if (write.status !== 422 && write.status !== 400)

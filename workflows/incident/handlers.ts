@@ -1,9 +1,8 @@
 /** Message handlers: one-line calls of the state, with synchronous validators that refuse before anything is written. */
-import { ApplicationFailure, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
+import { ApplicationFailure, setHandler } from '@temporalio/workflow';
 import type { AlertsReceived } from '../../domain/alert.ts';
 import { mayNotApproveAlone, type SignedDecision } from '../../domain/decision.ts';
 import { findSample, SAMPLE_VERDICTS } from '../../domain/samples/precision.ts';
-import { pagingWorkflowId } from '../ids.ts';
 import {
   type Actor,
   abortUpdate,
@@ -19,8 +18,6 @@ import {
   overrideBreakerUpdate,
   pageReportedSignal,
   pagerEventUpdate,
-  pagesAcknowledgedSignal,
-  pagesUnacknowledgedSignal,
   rejectUpdate,
   resolveUpdate,
   retryStepUpdate,
@@ -31,7 +28,7 @@ import {
   targetReplySignal,
 } from '../messages.ts';
 import type { Engine } from './engine.ts';
-import { recordPage, recordPagerEvent } from './pages.ts';
+import { acknowledgeBy, recordPage, recordPagerEvent } from './pages.ts';
 import type { IncidentServices } from './services.ts';
 import type { Incident } from './state.ts';
 
@@ -112,14 +109,11 @@ export function registerHandlers(
   inbox: Inbox,
 ): void {
   const now = () => services.nowMs();
-  const acknowledge = (person: string) => {
-    if (!incident.acknowledge(person, now())) return false;
-    if (incident.data.pagingStarted) {
-      getExternalWorkflowHandle(pagingWorkflowId(incident.data.incidentId))
-        .signal(pagesAcknowledgedSignal, { by: person })
-        .catch(() => undefined);
-    }
-    return true;
+  const acknowledge = (person: string, more?: Parameters<typeof acknowledgeBy>[3]) => {
+    const { late, message } = acknowledgeBy(incident, person, now(), more);
+    // Also where somebody had acknowledged: others may have been called since, who want to stop it.
+    if (!late) services.acknowledgePages(person);
+    return message;
   };
 
   setHandler(describeQuery, () => incident.view());
@@ -146,23 +140,13 @@ export function registerHandlers(
 
   setHandler(
     acknowledgeUpdate,
-    ({ actor }) => ({
-      message: acknowledge(actor.person)
-        ? 'Acknowledged'
-        : `Already acknowledged by ${incident.data.acknowledgedBy}`,
-    }),
+    ({ actor, page }) => ({ message: acknowledge(actor.person, { takesOver: true, page }) }),
     { validator: (_input) => mustBeOpen(incident) },
   );
   setHandler(pagerEventUpdate, ({ event }) => {
     const told = recordPagerEvent(incident, event, now());
-    if (told !== undefined && incident.data.pagingStarted) {
-      const pages = getExternalWorkflowHandle(pagingWorkflowId(incident.data.incidentId));
-      const telling =
-        told === 'acknowledged'
-          ? pages.signal(pagesAcknowledgedSignal, { by: event.pager })
-          : pages.signal(pagesUnacknowledgedSignal);
-      telling.catch(() => undefined);
-    }
+    if (told === 'acknowledged') services.acknowledgePages(event.pager);
+    if (told === 'unacknowledged') services.unacknowledgePages();
     return { message: 'Noted' };
   });
   setHandler(
@@ -239,7 +223,7 @@ export function registerHandlers(
       services.escalatePages(actor.person, id);
       // Whatever levels there are: whoever asks for help gets somebody who decides.
       services.pageCommander(`${actor.person} asks for help`, id);
-      return { message: 'Escalated: the next level and the commander are paged' };
+      return { message: 'Escalated: the commander is paged, and whoever is next' };
     },
     {
       validator: ({ reason }) => {

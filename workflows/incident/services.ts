@@ -5,6 +5,7 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
+  type ExternalWorkflowHandle,
   executeChild,
   getExternalWorkflowHandle,
   isCancellation,
@@ -18,6 +19,7 @@ import { historyWindow, keepHistory } from '../../domain/harm-history/history.ts
 import { ENDED_STEP } from '../../domain/incident.ts';
 import type { PageRequest } from '../../domain/paging.ts';
 import type { StepPlan } from '../../domain/runbook.ts';
+import { mergeSamples } from '../../domain/samples/merge.ts';
 import { isMoreSevere, SEVERITIES, type Severity } from '../../domain/severity.ts';
 import type { Mode, Target, TargetFacts } from '../../domain/target.ts';
 import { targetKey } from '../../domain/target.ts';
@@ -30,7 +32,9 @@ import { pagingWorkflowId } from '../ids.ts';
 import {
   PAGING_WORKFLOW,
   pageRequestedSignal,
+  pagesAcknowledgedSignal,
   pagesEscalatedSignal,
+  pagesUnacknowledgedSignal,
   VERIFICATION_WORKFLOW,
 } from '../messages.ts';
 import type { paging } from '../paging/workflow.ts';
@@ -389,11 +393,35 @@ export class IncidentServices {
 
   /** Has the next level of every page called now; nothing where nobody was paged. */
   escalatePages(by: string, id: string): void {
+    this.tellPages((pages) => pages.signal(pagesEscalatedSignal, { by, id }));
+  }
+
+  /** Has nobody else called who was asked for before this. */
+  acknowledgePages(by: string): void {
+    this.tellPages((pages) => pages.signal(pagesAcknowledgedSignal, { by }));
+  }
+
+  /** Has those called again whom an acknowledgement had spared. */
+  unacknowledgePages(): void {
+    this.tellPages((pages) => pages.signal(pagesUnacknowledgedSignal));
+  }
+
+  /** After the pages before it: one that is on its way is meant as well. Nothing where nobody was paged. */
+  private tellPages(tell: (pages: ExternalWorkflowHandle) => Promise<void>): void {
     const { data } = this.incident;
-    if (!data.pagingStarted) return;
-    getExternalWorkflowHandle(pagingWorkflowId(data.incidentId))
-      .signal(pagesEscalatedSignal, { by, id })
-      .catch(() => undefined);
+    this.pagesUnderWay++;
+    this.paging = this.paging
+      .then(async () => {
+        if (!data.pagingStarted) return;
+        const pages = getExternalWorkflowHandle(pagingWorkflowId(data.incidentId));
+        await CancellationScope.nonCancellable(() => tell(pages));
+      })
+      .catch((error: unknown) => {
+        log.warn('the pages could not be told', { problem: readFailure(error).message });
+      })
+      .then(() => {
+        this.pagesUnderWay--;
+      });
   }
 
   /** Calls the commander without waiting: a page must never hold up the incident. `key` makes it a page of its own. */
@@ -473,8 +501,10 @@ export class IncidentServices {
       },
       record: (kind, text, entryData) => incident.record(kind, text, services.nowMs(), entryData),
       reach: (milestone, atMs) => incident.reach(milestone, atMs ?? services.nowMs()),
-      keep(evidence) {
+      keep({ samples, ...evidence }) {
         Object.assign(data.evidence, evidence);
+        // Another step, try or round adds to them: people have marked those, and texts of them are kept.
+        if (samples) data.evidence.samples = mergeSamples(data.evidence.samples, samples);
         incident.touch();
       },
       keepHarmHistory: () => services.keepHarmHistory(),
@@ -494,8 +524,10 @@ export class IncidentServices {
         // Nothing tries what was refused for good: people mend the cause and try the step again.
         const over = () =>
           request.policy === undefined && request.roles.every((role) => accepted(role) || refused(role));
-        await condition(() => done() || over());
-        if (done()) return;
+        // Nor is anybody waited for who was spared: somebody is on it.
+        const spared = () => data.withdrawnRequests?.includes(id) === true;
+        await condition(() => done() || over() || spared());
+        if (done() || spared()) return;
         const roles = request.roles.filter(refused).join(', ');
         throw new StepFailure('Refused', `every channel refused the page to ${roles}: see the timeline`);
       },

@@ -17,6 +17,7 @@ import {
 } from '../../domain/incident.ts';
 import type { UndeliveredPage } from '../../domain/paging.ts';
 import type { CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
+import { sampleKey } from '../../domain/samples/merge.ts';
 import {
   countMarks,
   describeReviews,
@@ -43,12 +44,23 @@ export interface IncidentInput {
   drill?: Drill;
   /** Carried over continue-as-new. */
   data?: IncidentData;
-  /** The incident that this one follows, with the alerts that opened it, and what that one had not written down yet. */
+  /** The incident that this one follows, with the alerts that opened it, and what that one, and those before it, had not written down. */
   reopened?: {
     predecessorId: string;
     alerts: AlertsReceived[];
-    unfinished?: { view: IncidentView; entries: TimelineEntry[]; postmortem: boolean; ticket?: boolean };
+    unfinished?: Unfinished[];
   };
+}
+
+/** What an incident could not write down before it had to make room for the next one in its workflow. */
+export interface Unfinished {
+  view: IncidentView;
+  /** Of the timeline, not in the record yet. */
+  entries: TimelineEntry[];
+  /** There is none yet. */
+  postmortem: boolean;
+  /** Its ticket has no last words yet. */
+  ticket: boolean;
 }
 
 /** An incident that a person of the access file declared by hand, authenticated and authorised by the edge. */
@@ -108,10 +120,17 @@ export interface IncidentData {
   undelivered?: UndeliveredPage[];
   /** Ids of what the pager has told, the latest. */
   pagerEvents?: string[];
+  /** The newest of each page that the pager has told of, by its own clock. */
+  pagerPages?: { key: string; atMs: number; held: boolean }[];
+  /** Requests of which something was given up, as somebody had acknowledged before it was accepted. */
+  withdrawnRequests?: string[];
   pagingStarted: boolean;
   commander?: string;
   commanderSinceMs?: number;
   acknowledgedBy?: string;
+  acknowledgedAtMs?: number;
+  /** The page at the pager that it was acknowledged by; undefined: here. */
+  acknowledgedOn?: string;
   evidence: Evidence;
   /** Why a human is needed, and which step it is about: handling that step settles it. */
   humanNeeded: { reason: string; step?: string }[];
@@ -417,6 +436,7 @@ export class Incident {
       delete data.milestones[milestone];
     }
     data.acknowledgedBy = undefined;
+    for (const page of data.pagerPages ?? []) page.held = false;
     data.outcome = undefined;
     data.pages = [];
     data.resetting = true;
@@ -481,7 +501,8 @@ export class Incident {
   /** A reviewer's word about a sample; the last one of a person counts. @returns the count so far, in words. */
   reviewSample(person: string, named: string, verdict: SampleVerdict, nowMs: number): string {
     const { data } = this;
-    const id = findSample(data.evidence.samples, named)?.id ?? named;
+    const sample = findSample(data.evidence.samples, named);
+    const id = sample === undefined ? named : sampleKey(sample);
     data.sampleMarks = { ...data.sampleMarks, [id]: { ...data.sampleMarks?.[id], [person]: verdict } };
     const reviewed = countMarks(data.sampleMarks);
     const soFar = reviewed ? describeReviews(reviewed) : '';
@@ -649,6 +670,7 @@ export class Incident {
       commander: data.commander,
       commanderSinceMs: data.commanderSinceMs,
       acknowledgedBy: data.acknowledgedBy,
+      acknowledgedAtMs: data.acknowledgedBy === undefined ? undefined : data.acknowledgedAtMs,
       ticketUrl: data.evidence.ticketUrl,
       samples: this.samples(),
       rollback: data.evidence.rollback,

@@ -1,18 +1,22 @@
-/** Keeps the incident's ticket up to date, and tells it how the incident ended. Nothing waits for it. */
+/** Keeps the incident's ticket up to date while it goes on, and opens one late. Nothing waits for it. */
 import { condition, isCancellation, log } from '@temporalio/workflow';
-import type { PlottedView } from '../../activities/contract.ts';
+import type { PlottedView, TicketActivities } from '../../activities/contract.ts';
 import type { IncidentView, VerificationSummary } from '../../domain/incident.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
-import { type FiledItem, renderOutcome, renderTicket, renderVerification } from '../../domain/ticket.ts';
+import { renderTicket, renderVerification } from '../../domain/ticket.ts';
 import { ticketStatus } from '../../domain/ticket-status.ts';
-import { vendors } from '../activities.ts';
+import { tickets } from '../activities.ts';
 import { readFailure } from '../failure.ts';
 import type { Incident } from './state.ts';
 
 /** Pause between two updates: changes come in bursts, and each one is a mail to those who watch the ticket. */
 const TICKET_PAUSE_MS = 15_000;
-/** Of an update: the next change writes all of it again. */
+/** Of one update; what could not be written is written anew, from what is true then, after a pause. */
 const UPDATE_ATTEMPTS = 3;
+/** First pause after an update that failed; it doubles up to the cap, so that an outage of days leaves a short history. */
+const FIRST_PAUSE_AFTER_FAILURE_MS = 60_000;
+/** A ticket system that comes back, or a token that is made anew, is used within this time. */
+const LONGEST_PAUSE_AFTER_FAILURE_MS = 15 * 60_000;
 
 /** The vendor's key of the incident's ticket, once a step has opened it. */
 export function ticketKey(view: Pick<IncidentView, 'steps'>): string | undefined {
@@ -21,87 +25,57 @@ export function ticketKey(view: Pick<IncidentView, 'steps'>): string | undefined
 }
 
 /**
- * Writes what changed into the ticket until the incident is resolved: status, severity, and each verdict as a comment.
+ * Writes what changed into the ticket until the incident is resolved: status, severity, and each verdict as a comment. An outage
+ * is told once on the timeline, and so is its end.
  * @param ending whether this run of the workflow ends.
  */
-export async function keepTicket(state: Incident, ending: () => boolean): Promise<void> {
+export async function keepTicket(state: Incident, nowMs: () => number, ending: () => boolean): Promise<void> {
   const { data } = state;
   const over = () => ending() || data.milestones.resolved !== undefined;
   let seen = -1;
   let shown = '';
   let told = '';
+  let failures = 0;
   while (!over()) {
     await condition(() => (ticketKey(data) !== undefined && state.version !== seen) || over());
     const key = ticketKey(data);
     if (over() || key === undefined) return;
-    seen = state.version;
+    const { version } = state;
     const view = state.view();
     const status = ticketStatus(view);
     const verdict = verdictKey(view);
-    if (JSON.stringify(status) === shown && (verdict === undefined || verdict === told)) continue;
+    if (JSON.stringify(status) === shown && (verdict === undefined || verdict === told)) {
+      seen = version;
+      continue;
+    }
+    const calls = tickets({ attempts: UPDATE_ATTEMPTS });
     try {
-      await vendors(UPDATE_ATTEMPTS).updateTicket({ key, incidentId: data.incidentId, status });
+      await calls.updateTicket({ key, incidentId: data.incidentId, status });
       shown = JSON.stringify(status);
       if (verdict !== undefined && verdict !== told) {
-        await tellVerdict(view, key, verdict, UPDATE_ATTEMPTS);
+        await tellVerdict(calls, view, key);
         told = verdict;
       }
+      seen = version;
+      if (failures > 0) state.record('evidence', 'The ticket is kept up to date again', nowMs());
+      failures = 0;
     } catch (error) {
       if (isCancellation(error)) throw error;
-      log.warn('the ticket could not be updated', { problem: readFailure(error).message });
+      const problem = readFailure(error).message;
+      log.warn('the ticket could not be updated', { problem });
+      if (failures === 0) {
+        state.record('evidence', 'The ticket cannot be kept up to date; it is tried again', nowMs(), {
+          problem,
+        });
+      }
+      failures++;
     }
-    await condition(over, TICKET_PAUSE_MS);
+    await condition(over, failures === 0 ? TICKET_PAUSE_MS : pauseAfter(failures));
   }
 }
 
-/**
- * The end, in the ticket: the verdict, an issue for each action item, the outcome with links to them, the postmortem, and the
- * last status, with which it is closed where the configuration says so. Each part is found where it is there already, so all of
- * it can be done again. A part that is refused does not keep the others from being written.
- * @param view of the incident with its final action items.
- * @returns what could not be written, and why.
- */
-export async function finishTicket(view: IncidentView, key: string): Promise<string[]> {
-  const { incidentId } = view;
-  const problems: string[] = [];
-  const tried = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await work();
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-      problems.push(`${what}: ${readFailure(error).message}`);
-      return undefined;
-    }
-  };
-  const { verification } = view;
-  if (verification) {
-    await tried('the verdict', () => tellVerdict(view, key, keyOf(verification)));
-  }
-  const filed: Record<string, FiledItem> = {};
-  for (const item of view.actionItems) {
-    const at = await tried(`action item ${item.id}`, () =>
-      vendors().fileActionItem({ key, incidentId, item }),
-    );
-    if (at) filed[item.id] = { key: at.key, url: at.url };
-  }
-  await tried('the outcome', () =>
-    vendors().commentTicket({
-      key,
-      incidentId,
-      commentKey: 'outcome',
-      bodyMarkdown: renderOutcome(view, filed),
-    }),
-  );
-  await tried('the postmortem', () => vendors().publishPostmortem({ key, incidentId }));
-  await tried('the last status', () =>
-    vendors().updateTicket({
-      key,
-      incidentId,
-      status: ticketStatus(view),
-      ...(view.outcome && { outcome: view.outcome }),
-    }),
-  );
-  return problems;
+function pauseAfter(failures: number): number {
+  return Math.min(LONGEST_PAUSE_AFTER_FAILURE_MS, FIRST_PAUSE_AFTER_FAILURE_MS * 2 ** (failures - 1));
 }
 
 /** Whether a ticket was being opened when the incident was resolved: the vendor may have it, without an answer. */
@@ -111,18 +85,20 @@ export function isUnderWay(view: Pick<IncidentView, 'steps' | 'milestones'>): bo
 
 /**
  * Opens, or finds, the ticket that was being opened when the incident was resolved.
+ * @param withinMs after which it is given up.
  * @returns the vendor's key.
  */
 export async function openUnderWay(
   view: IncidentView,
   runbook: CompiledRunbook,
   nowMs: number,
+  withinMs: number,
 ): Promise<string | undefined> {
   const step = stepUnderWay(view);
   if (!step) return undefined;
   const labels = runbook.steps.find(({ id }) => id === step.id)?.with.labels;
   const { title, body } = renderTicket(view, [], nowMs);
-  const { key } = await vendors().openTicket({
+  const { key } = await tickets({ withinMs }).openTicket({
     incidentId: view.incidentId,
     title,
     status: ticketStatus(view),
@@ -156,16 +132,14 @@ function keyOf({ outcome, harmful, classified, seconds }: VerificationSummary): 
   return `verification-${outcome}-${harmful}-${classified}-${Math.round(seconds)}`;
 }
 
-async function tellVerdict(
-  view: IncidentView,
-  key: string,
-  commentKey: string,
-  maxAttempts?: number,
-): Promise<void> {
-  await vendors(maxAttempts).commentTicket({
+/** The verdict of a view that has one, as a comment with its plot. */
+export async function tellVerdict(calls: TicketActivities, view: IncidentView, key: string): Promise<void> {
+  const { incidentId, verification } = view;
+  if (!verification) return;
+  await calls.commentTicket({
     key,
-    incidentId: view.incidentId,
-    commentKey,
+    incidentId,
+    commentKey: keyOf(verification),
     bodyMarkdown: renderVerification(view),
     plot: plotted(view),
   });

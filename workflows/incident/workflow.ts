@@ -17,7 +17,7 @@ import type { AlertsReceived } from '../../domain/alert.ts';
 import type { Drill } from '../../domain/drill.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import { targetKey } from '../../domain/target.ts';
-import { records } from '../activities.ts';
+import { chatOnce, records } from '../activities.ts';
 import type { aftercare } from '../aftercare/workflow.ts';
 import { readFailure } from '../failure.ts';
 import { aftercareWorkflowId, incidentId, pagingWorkflowId } from '../ids.ts';
@@ -29,8 +29,9 @@ import { type Inbox, registerHandlers } from './handlers.ts';
 import { recordTargetChanges } from './observed.ts';
 import { settleUndelivered } from './pages.ts';
 import { IncidentServices } from './services.ts';
-import { Incident, type IncidentInput } from './state.ts';
-import { finishTicket, isUnderWay, keepTicket, openUnderWay, ticketKey } from './ticket.ts';
+import { Incident, type IncidentInput, type Unfinished } from './state.ts';
+import { isUnderWay, keepTicket, ticketKey } from './ticket.ts';
+import { LAST_WORDS_WITHIN_MS, tellTheEnd } from './ticket-end.ts';
 
 /** Paging waits this long for severity to be judged; then it goes out with the highest. */
 const SEVERITY_WAIT_MS = 3_000;
@@ -44,6 +45,8 @@ const STEPS_END_WITHIN_MS = 60_000;
 const RESTART_GRACE_MS = 5_000;
 /** Signals of one run before it starts anew: well below the server's 10,000. */
 const MAX_SIGNALS_PER_RUN = 2_000;
+/** Incidents whose end is handed on to the next run, each with its view: far below Temporal's limit of a payload, 2 MB. */
+const MAX_UNFINISHED = 4;
 /** Entries of the timeline in one record write: far below Temporal's payload limit. */
 const RECORD_BATCH = 100;
 
@@ -86,6 +89,10 @@ class IncidentRun {
   private ticket: Background | undefined;
   /** The ticket has its last words, or they were given up. */
   private ticketTold = false;
+  /** Nothing of the end is left to do, whatever became of it. */
+  private closeEnded = false;
+  /** What the incidents before this one, in the same workflow, have not written down yet; oldest first. */
+  private owed: Unfinished[];
 
   constructor(
     input: IncidentInput,
@@ -95,6 +102,7 @@ class IncidentRun {
     inbox: Inbox,
   ) {
     this.input = input;
+    this.owed = [...(input.reopened?.unfinished ?? [])];
     this.state = state;
     this.services = services;
     this.engine = engine;
@@ -119,9 +127,15 @@ class IncidentRun {
       this.detached(() => keepChat(state, () => this.ending)),
       this.detached(() => this.services.loadFacts()),
       this.detached(() => this.watchSeverity()),
-      this.detached(() => this.finishPredecessor()),
+      this.detached(() => this.finishPredecessors()),
     ];
-    this.ticket = this.detached(() => keepTicket(state, () => this.ending));
+    this.ticket = this.detached(() =>
+      keepTicket(
+        state,
+        () => services.nowMs(),
+        () => this.ending,
+      ),
+    );
     background.push(this.ticket);
     const loops = [this.keepAlerts(), this.keepSearchAttributes(), this.keepReminders()];
     await condition(() => this.severityJudged, SEVERITY_WAIT_MS);
@@ -136,13 +150,18 @@ class IncidentRun {
       const { reopened } = this.input;
       await this.restart(background, {
         ...this.input,
-        reopened: reopened && !this.predecessorFinished ? { ...reopened, alerts: [] } : undefined,
+        reopened:
+          reopened && this.owed.length > 0 ? { ...reopened, alerts: [], unfinished: this.owed } : undefined,
         data: this.data,
       });
     }
 
     // From here on nothing may keep new alerts from being looked at: what is left to do goes on beside.
-    background.push(this.detached(() => this.close([driving, resolving])));
+    const closing = this.detached(() => this.close([driving, resolving]));
+    void closing.ended.then(() => {
+      this.closeEnded = true;
+    });
+    background.push(closing);
     const reopened = await this.linger();
     this.ending = true;
     await Promise.all(loops);
@@ -152,10 +171,13 @@ class IncidentRun {
       const entries = this.data.timeline.filter((entry) => entry.seq > this.data.recordedSeq);
       const postmortem = this.data.milestones.closed === undefined;
       const ticket = !this.ticketTold && (ticketKey(this.data) !== undefined || isUnderWay(this.data));
-      const unfinished =
-        entries.length > 0 || postmortem || ticket
-          ? { view: state.view(), entries, postmortem, ticket }
-          : undefined;
+      const unfinished = [...this.owed];
+      if (entries.length > 0 || postmortem || ticket)
+        unfinished.push({ view: state.view(), entries, postmortem, ticket });
+      const dropped = unfinished.splice(0, Math.max(0, unfinished.length - MAX_UNFINISHED));
+      for (const { view } of dropped) {
+        log.error('the end of an incident was not written down', { incidentId: view.incidentId });
+      }
       await this.restart(background, {
         ...this.input,
         data: undefined,
@@ -292,7 +314,21 @@ class IncidentRun {
       if (over()) return;
       state.record('note', 'An update for the stakeholders is due', services.nowMs(), { dueAtMs });
       data.remindedOfMs = dueAtMs;
+      this.remind(`update-due-${dueAtMs}`);
     }
+  }
+
+  /** Whoever gave the last update, directly, without waiting for it: the note is there for everybody. */
+  private remind(key: string): void {
+    const { data, state, services } = this;
+    const { incidentId } = data;
+    const person = data.updates?.at(-1)?.by;
+    if (person === undefined) return;
+    const text = `The next update for the stakeholders of ${state.title} is due. To give it: /firebreak update ${incidentId} TEXT`;
+    chatOnce.remindPerson({ incidentId, key, person, text }).catch((error: unknown) => {
+      const { message: problem } = readFailure(error);
+      state.record('note', `${person} could not be reminded in chat`, services.nowMs(), { problem });
+    });
   }
 
   // --- the end ---
@@ -386,30 +422,33 @@ class IncidentRun {
     await this.tellTicket(state.view());
   }
 
-  /** The ticket's last words. It may be away for as long as the incident lingers; then they are given up, and that is told. */
+  /** The ticket's last words. Its system may be away for hours; then they are given up, and that is told. */
   private async tellTicket(view: IncidentView): Promise<void> {
     const { state, services } = this;
     if (ticketKey(view) === undefined && !isUnderWay(view)) return;
-    const told = (problem: string) =>
-      state.record('evidence', 'The outcome could not be added to the ticket', services.nowMs(), { problem });
-    try {
-      const problems = await CancellationScope.withTimeout(this.input.runbook.quietForMs, async () => {
-        await this.ticket?.ended;
-        return this.writeLastWords(view);
-      });
-      if (problems.length > 0) told(problems.join('; '));
-      else state.record('evidence', 'The ticket has the outcome', services.nowMs());
-    } catch (error) {
-      if (isCancellation(error) && this.ending) throw error;
-      told(readFailure(error).message);
-    }
+    // An update can wait for an hour, where a rate limit asks for it; what it says is out of date.
+    this.ticket?.scope.cancel();
+    await this.ticket?.ended;
+    const problem = await this.writeLastWords(view);
     this.ticketTold = true;
+    if (problem === undefined) state.record('evidence', 'The ticket has the outcome', services.nowMs());
+    else
+      state.record('evidence', 'The outcome could not be added to the ticket', services.nowMs(), { problem });
   }
 
-  private async writeLastWords(view: IncidentView): Promise<string[]> {
-    const { runbook } = this.input;
-    const key = ticketKey(view) ?? (await openUnderWay(view, runbook, this.services.nowMs()));
-    return key === undefined ? [] : finishTicket(view, key);
+  /** @returns what could not be written, and why; undefined where all of it was. */
+  private async writeLastWords(view: IncidentView): Promise<string | undefined> {
+    const nowMs = () => this.services.nowMs();
+    const untilMs = (view.milestones.closed ?? nowMs()) + LAST_WORDS_WITHIN_MS;
+    const problems = new Map<string, string>();
+    try {
+      await tellTheEnd(view, this.input.runbook, { untilMs, nowMs, problems });
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      problems.set('the ticket', readFailure(error).message);
+    }
+    if (problems.size === 0) return undefined;
+    return [...problems].map(([what, problem]) => `${what}: ${problem}`).join('; ');
   }
 
   /** A recovery that was proved is looked at for another day: harm that returns opens a linked incident. */
@@ -451,36 +490,35 @@ class IncidentRun {
     );
   }
 
-  /** What the incident before this one, in the same workflow, could not write down before it had to make room. */
-  private predecessorFinished = false;
-
-  private async finishPredecessor(): Promise<void> {
-    const unfinished = this.input.reopened?.unfinished;
-    if (!unfinished) return;
-    const { view, entries, postmortem, ticket } = unfinished;
-    let { actionItems } = view;
-    if (entries.length > 0) {
-      await this.untilDone('the record of the incident before', () =>
-        records.appendRecord({ incidentId: view.incidentId, view, entries }),
-      );
+  /** What the incidents before this one could not write down before they had to make room: the records of all first. */
+  private async finishPredecessors(): Promise<void> {
+    for (const [at, { view, entries, postmortem, ticket }] of this.owed.entries()) {
+      let { actionItems } = view;
+      if (entries.length > 0) {
+        await this.untilDone('the record of the incident before', () =>
+          records.appendRecord({ incidentId: view.incidentId, view, entries }),
+        );
+      }
+      if (postmortem) {
+        const written = await this.untilDone('the postmortem of the incident before', () =>
+          records.writePostmortem({ view, draft: false, atMs: this.services.nowMs() }),
+        );
+        actionItems = written.actionItems;
+      }
+      this.owed[at] = { view: { ...view, actionItems }, entries: [], postmortem: false, ticket };
     }
-    if (postmortem) {
-      const written = await this.untilDone('the postmortem of the incident before', () =>
-        records.writePostmortem({ view, draft: false, atMs: this.services.nowMs() }),
-      );
-      actionItems = written.actionItems;
+    for (const { view, ticket } of [...this.owed]) {
+      const problem = ticket ? await this.writeLastWords(view) : undefined;
+      if (problem !== undefined) {
+        this.state.record(
+          'evidence',
+          'The outcome of the incident before could not be added to its ticket',
+          this.services.nowMs(),
+          { incidentId: view.incidentId, problem },
+        );
+      }
+      this.owed.shift();
     }
-    if (ticket) {
-      await CancellationScope.withTimeout(this.input.runbook.quietForMs, () =>
-        this.writeLastWords({ ...view, actionItems }),
-      ).catch((error: unknown) => {
-        if (CancellationScope.current().consideredCancelled) throw error;
-        log.warn('the ticket of the incident before got no last words', {
-          problem: readFailure(error).message,
-        });
-      });
-    }
-    this.predecessorFinished = true;
   }
 
   private firingIn(received: AlertsReceived[]): AlertsReceived[] {
@@ -489,7 +527,8 @@ class IncidentRun {
 
   /**
    * For `quietFor` after closing, repeats of an alert that never stopped are counted and told once; an alert that fires
-   * anew opens a new, linked incident.
+   * anew opens a new, linked incident. It stays until the end of the incident is written down, also in its ticket; what fires after
+   * `quietFor` opens a linked incident then as well, as it would if this one were gone.
    * @returns the deliveries that open it, or none when the time is over.
    */
   private async linger(): Promise<AlertsReceived[]> {
@@ -497,7 +536,10 @@ class IncidentRun {
     const resolvedMs = data.milestones.resolved ?? this.services.nowMs();
     const untilMs = resolvedMs + this.input.runbook.quietForMs;
     const finished = () =>
-      data.milestones.closed !== undefined && data.recordedSeq >= (data.timeline.at(-1)?.seq ?? 0);
+      data.milestones.closed !== undefined &&
+      this.closeEnded &&
+      this.owed.length === 0 &&
+      data.recordedSeq >= (data.timeline.at(-1)?.seq ?? 0);
     for (;;) {
       const leftMs = untilMs - this.services.nowMs();
       const arrived = () => this.inbox.alerts.length > 0;
@@ -510,7 +552,9 @@ class IncidentRun {
         continue;
       }
       const anew = state.receiveAlerts(received, this.services.nowMs());
-      if (anew.length > 0) return [received, ...this.inbox.alerts.splice(0)];
+      const quiet = this.services.nowMs() < untilMs;
+      if (anew.length > 0 || (!quiet && this.firingIn([received]).length > 0))
+        return [received, ...this.inbox.alerts.splice(0)];
       if (!data.toldQuiet && received.alerts.some((alert) => alert.status === 'firing')) {
         data.toldQuiet = true;
         state.record(

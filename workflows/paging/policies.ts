@@ -3,7 +3,7 @@ import { type PageRequest, policyAsRole } from '../../domain/paging.ts';
 import { pagers, vendors } from '../activities.ts';
 import { readFailure } from '../failure.ts';
 import type { Sender } from './sender.ts';
-import { MAX_ESCALATIONS, type PagingState, type PolicyRun } from './state.ts';
+import { MAX_ESCALATIONS, type PagingState, type PolicyRun, titleAgain } from './state.ts';
 
 /** A fall-over that is not told by then is no way out either. */
 const FALL_OVER_ATTEMPTS = 8;
@@ -45,7 +45,14 @@ export class PolicyRuns {
 
   /** Somebody has acknowledged: nobody else is called. */
   disarm(): void {
-    for (const run of this.state.policies) run.armed = false;
+    for (const run of this.state.policies) {
+      if (run.armed && !run.ended && !run.accepted) {
+        const about = { requestId: run.request.id, role: policyAsRole(run.name), level: run.calls };
+        void this.sender.guarded(() => this.sender.report({ ...about, withdrawn: true }));
+      }
+      run.armed = false;
+      run.escalated = undefined;
+    }
   }
 
   /** The acknowledgement lapsed: whoever gave it is called by the pager itself, so the level after the first is next. */
@@ -55,16 +62,26 @@ export class PolicyRuns {
       run.armed = true;
       run.ended = false;
       run.round = 0;
-      run.level = Math.min(1, Math.max(0, (run.plan?.levels.length ?? 1) - 1));
-      run.dueMs = nowMs + (run.plan?.levels[0]?.afterMs ?? 0);
+      const last = Math.max(0, (run.plan?.levels.length ?? 1) - 1);
+      run.level = run.accepted ? Math.min(1, last) : 0;
+      run.dueMs = run.accepted ? nowMs + (run.plan?.levels[0]?.afterMs ?? 0) : nowMs;
     }
   }
 
-  /** A person wants the next level now. */
+  /** A person wants the next level now; where there is none left, the policy begins again. */
   hurry(nowMs: number): void {
     for (const run of this.state.policies) {
-      if (run.ended) continue;
+      const { plan } = run;
+      const calledToItsEnd =
+        plan !== undefined && run.level >= plan.levels.length && run.round >= plan.repeats;
+      if (run.ended || calledToItsEnd) {
+        run.ended = false;
+        run.round = 0;
+        run.level = 0;
+        run.plan = undefined;
+      }
       run.armed = true;
+      run.escalated = true;
       run.dueMs = nowMs;
     }
   }
@@ -117,7 +134,8 @@ export class PolicyRuns {
     if (run.calls >= MAX_ESCALATIONS) run.ended = true;
     run.dueMs = Date.now() + level.afterMs;
     const dueMs = run.dueMs;
-    const results = level.roles.map((role) => this.sender.send(page, role, number));
+    const more = run.escalated && { escalated: run.escalated };
+    const results = level.roles.map((role) => this.sender.send(page, role, number, more));
     for (const result of results) {
       void result.then((outcome) => {
         if (outcome === 'accepted') run.accepted = true;
@@ -141,7 +159,9 @@ export class PolicyRuns {
         role: policyAsRole(run.name),
         level: run.calls,
         exhausted: true,
-        problem: `nobody has acknowledged after ${run.calls} calls`,
+        problem: run.escalated
+          ? `nobody has taken over after ${run.calls} calls`
+          : `nobody has acknowledged after ${run.calls} calls`,
       });
       return;
     }
@@ -186,11 +206,11 @@ export class PolicyRuns {
   }
 
   /** A key of its own for each call but the first: a vendor that dedupes would wake nobody again. */
-  private pageOf({ request, calls }: PolicyRun): PageRequest {
+  private pageOf({ request, calls, escalated }: PolicyRun): PageRequest {
     if (calls === 0) return request;
     return {
       ...request,
-      title: `Not acknowledged: ${request.title}`,
+      title: titleAgain(request, escalated === true),
       dedupKey: `${request.dedupKey}-${request.id}-again-${calls}`,
     };
   }

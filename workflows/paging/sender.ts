@@ -63,17 +63,16 @@ export class Sender {
     const { incidentId } = this.input;
     const { dedupKey, title, severity, details, links } = request;
     const about = { requestId: request.id, role, level, ...more };
-    this.state.asked.push({ role, dedupKey });
+    const asked = { role, dedupKey };
+    this.state.asked.push(asked);
+    const scope = new CancellationScope({ cancellable: true, parent: this.attempts });
+    const attempt: Attempt = { page: asked, scope, withdrawn: false };
+    this.underWay.add(attempt);
     let settled = false;
     this.busy++;
-    const attempt = this.attempts.run(async () => ({
-      page: { role, dedupKey },
-      scope: new CancellationScope(),
-      withdrawn: false,
-    }));
     try {
       const page = { incidentId, role, dedupKey, title, severity, details, links };
-      const sending = this.attempts.run(() => pagers.sendPage(page));
+      const sending = scope.run(() => pagers.sendPage(page));
       const telling = condition(() => settled, UNDELIVERED_AFTER_MS).then(async (inTime) => {
         if (inTime) return;
         const minutes = UNDELIVERED_AFTER_MS / 60_000;
@@ -91,15 +90,47 @@ export class Sender {
         return 'accepted';
       } finally {
         settled = true;
+        this.underWay.delete(attempt);
         await telling;
       }
     } catch (error) {
+      if (this.attempts.consideredCancelled) return 'cancelled';
+      if (attempt.withdrawn) {
+        await this.report({ ...about, withdrawn: true });
+        return 'withdrawn';
+      }
       if (isCancellation(error)) return 'cancelled';
       await this.report({ ...about, problem: readFailure(error).message });
       return 'refused';
     } finally {
+      // A vendor may have taken it all the same: while it was withdrawn, or earlier with its answer lost.
+      if (attempt.withdrawn) await this.tellOfAcknowledgement([asked]);
       this.busy--;
     }
+  }
+
+  /**
+   * Somebody has acknowledged: attempts under way end, and every pager is told of what it may have taken. What is asked for
+   * later goes out as ever.
+   */
+  acknowledge(): void {
+    const underWay = [...this.underWay];
+    for (const attempt of underWay) {
+      attempt.withdrawn = true;
+      attempt.scope.cancel();
+    }
+    // Those are told once they have ended, as an acknowledgement before its page is lost.
+    const later = new Set(underWay.map(({ page }) => keyOf(page)));
+    void this.tellOfAcknowledgement(this.state.asked.filter((page) => !later.has(keyOf(page))));
+  }
+
+  private async tellOfAcknowledgement(pages: readonly AskedPage[]): Promise<void> {
+    await this.guarded(() => this.tell('acknowledge', pages));
+  }
+
+  /** Tells every channel of everyone who was asked for. */
+  async resolve(): Promise<void> {
+    await this.tell('resolve', this.state.asked);
   }
 
   async report(entry: PageReport): Promise<void> {
@@ -113,12 +144,13 @@ export class Sender {
     }
   }
 
-  /** Tells every channel of everyone who was asked for; one that does not take it is logged. */
-  async tellAll(action: 'acknowledge' | 'resolve'): Promise<void> {
-    const unique = new Map(this.state.asked.map((page) => [`${page.role} ${page.dedupKey}`, page]));
+  /** One that does not take it is logged. */
+  private async tell(action: 'acknowledge' | 'resolve', pages: readonly AskedPage[]): Promise<void> {
+    const unique = new Map(pages.map((page) => [keyOf(page), page]));
     await Promise.all(
       [...unique.values()].map((page) =>
         pagers.updatePage({ incidentId: this.input.incidentId, ...page, action }).catch((error) => {
+          if (isCancellation(error)) return;
           log.warn(`the ${action} of a page did not reach the pager`, {
             role: page.role,
             problem: readFailure(error).message,
@@ -127,4 +159,8 @@ export class Sender {
       ),
     );
   }
+}
+
+function keyOf({ role, dedupKey }: AskedPage): string {
+  return `${role} ${dedupKey}`;
 }

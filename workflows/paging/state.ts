@@ -53,7 +53,7 @@ export interface PolicyRun {
   /** Nothing is left to call. */
   ended: boolean;
   /** Somebody asked for the next level: until the next acknowledgement its calls say so. */
-  escalated?: true;
+  escalated?: true | undefined;
 }
 
 /** What a later call of a page is called: why somebody is woken. */

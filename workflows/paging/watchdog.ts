@@ -25,8 +25,23 @@ import type { paging } from './workflow.ts';
 export interface WatchdogInput {
   settings: WatchdogSettings;
   /** Carried over continue-as-new. */
-  state?: Omit<WatchdogView, 'settings'> & { page?: string };
+  state?: Omit<WatchdogView, 'settings'> & {
+    page?: string;
+    /** Firebreak was away since the alert came last: nobody is paged before. */
+    graceUntilMs?: number | undefined;
+    /** When this run was to begin. */
+    dueMs?: number;
+  };
 }
+
+/** A timer of the server fires within a second; so much later, nobody was there to see it: Firebreak itself was away. */
+const LATE_MS = 30_000;
+/** So often it is looked whether somebody is there: an absence that ends before the alert is due explains a gap too. */
+const LOOK_EVERY_MS = 60_000;
+/** As long as workflows/activities.ts gives a feed in all: one that took longer was not seen to end. */
+const FEED_WITHIN_MS = 30_000;
+/** From the webhook to here takes seconds. An alert that seems older was told by a replica whose clock is behind. */
+const OLDEST_NEWS_MS = 60_000;
 
 /** Feeding is small talk: this many rounds fill a tenth of a history, and the server suggests earlier where it wants to. */
 const ROUNDS_A_RUN = 500;
@@ -36,7 +51,8 @@ const ROUNDS_A_RUN = 500;
  * somebody is paged, by Firebreak itself. While it does come, an outside dead man's switch is fed: Prometheus, Alertmanager,
  * the webhook, Temporal and a worker all have had to work for that, and the outside notices when one does not.
  *
- * A workflow, so that a silence is counted through restarts: the timer is the server's. It opens no incident.
+ * A workflow, so that a silence is counted through restarts: the timer is the server's. It opens no incident. Where
+ * Firebreak itself was away, Alertmanager is waited for once more for as long before anybody is paged.
  */
 export async function watchdog(input: WatchdogInput): Promise<void> {
   let settings: WatchdogSettings | undefined = input.settings;
@@ -44,28 +60,38 @@ export async function watchdog(input: WatchdogInput): Promise<void> {
   let changed = false;
 
   setHandler(describeWatchdogQuery, () => {
-    const { page: _page, ...view } = state;
+    const { page: _page, graceUntilMs: _graceUntilMs, dueMs: _dueMs, ...view } = state;
     return { settings: settings ?? input.settings, ...view };
   });
   setHandler(watchdogSeenSignal, ({ atMs }) => {
-    // A server whose clock is ahead must not make the watch last longer.
-    state.lastSeenMs = Math.max(state.lastSeenMs, Math.min(atMs, Date.now()));
+    // A replica whose clock is ahead must not make the watch last longer, nor one that is behind end it.
+    const nowMs = Date.now();
+    const oldestMs = nowMs - Math.min(OLDEST_NEWS_MS, (settings ?? input.settings).withinMs / 2);
+    state.lastSeenMs = Math.max(state.lastSeenMs, Math.min(Math.max(atMs, oldestMs), nowMs));
     state.everSeen = true;
+    state.graceUntilMs = undefined;
     changed = true;
   });
   setHandler(watchdogConfiguredSignal, (configured) => {
     settings = configured.settings;
     changed = true;
   });
-  setHandler(pageReportedSignal, ({ role, accepted }) => {
+  setHandler(pageReportedSignal, ({ role, accepted, withdrawn }) => {
     state.undelivered = state.undelivered.filter((page) => page.role !== role);
-    if (accepted === undefined) state.undelivered.push({ role, sinceMs: Date.now() });
+    if (accepted === undefined && !withdrawn) state.undelivered.push({ role, sinceMs: Date.now() });
   });
 
+  // Once in a silence, or somebody who restarts Firebreak again and again would never be told.
+  const noteAbsence = (expectedMs: number, withinMs: number) => {
+    const nowMs = Date.now();
+    if (nowMs - expectedMs > LATE_MS && state.page === undefined) state.graceUntilMs ??= nowMs + withinMs;
+  };
+
+  let expectedMs = state.dueMs ?? Number.POSITIVE_INFINITY;
   for (let rounds = 0; settings !== undefined; rounds++) {
     changed = false;
-    const nowMs = Date.now();
-    const silent = nowMs - state.lastSeenMs >= settings.withinMs;
+    noteAbsence(expectedMs, settings.withinMs);
+    const silent = Date.now() >= silentAtMs(settings, state);
     if (silent && state.page === undefined) {
       state.silentSinceMs = state.lastSeenMs;
       state.page = await page(settings, state);
@@ -77,23 +103,39 @@ export async function watchdog(input: WatchdogInput): Promise<void> {
       state.undelivered = [];
     }
     const dueMs = feedDueMs(settings, state);
-    if (!silent && dueMs !== undefined && dueMs <= Date.now()) await feed(state);
+    if (!silent && dueMs !== undefined && dueMs <= Date.now()) {
+      const beforeMs = Date.now();
+      await feed(state);
+      if (settings === undefined) break;
+      noteAbsence(beforeMs + FEED_WITHIN_MS, settings.withinMs);
+    }
 
     if ((rounds >= ROUNDS_A_RUN || workflowInfo().continueAsNewSuggested) && settings !== undefined) {
-      await continueAsNew<typeof watchdog>({ settings, state });
+      await continueAsNew<typeof watchdog>({ settings, state: { ...state, dueMs: Date.now() } });
     }
     const waits = silent
       ? []
-      : [state.lastSeenMs + settings.withinMs, feedDueMs(settings, state) ?? Number.POSITIVE_INFINITY];
+      : [
+          silentAtMs(settings, state),
+          feedDueMs(settings, state) ?? Number.POSITIVE_INFINITY,
+          Date.now() + LOOK_EVERY_MS,
+        ];
     const next = Math.min(...waits);
+    expectedMs = Number.POSITIVE_INFINITY;
     if (changed) continue;
-    if (Number.isFinite(next)) await condition(() => changed, Math.max(1, next - Date.now()));
-    else await condition(() => changed);
+    if (Number.isFinite(next)) {
+      expectedMs = Math.max(next, Date.now());
+      await condition(() => changed, Math.max(1, next - Date.now()));
+    } else await condition(() => changed);
   }
   if (state.page !== undefined) await resolve(state.page);
 }
 
 type State = NonNullable<WatchdogInput['state']>;
+
+function silentAtMs(settings: WatchdogSettings, state: State): number {
+  return Math.max(state.lastSeenMs + settings.withinMs, state.graceUntilMs ?? 0);
+}
 
 function feedDueMs(settings: WatchdogSettings, state: State): number | undefined {
   if (settings.feedEveryMs === undefined || !state.everSeen) return undefined;

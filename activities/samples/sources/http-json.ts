@@ -24,7 +24,7 @@ export async function readHttpJson(source: HttpJsonSource, question: SourceQuest
   if (!Array.isArray(answer.items)) {
     throw fail('InvalidInput', `${what}: items is not as documented; see docs/samples.md`);
   }
-  return { rows: answer.items, strict: true };
+  return { rows: answer.items, ownShape: true };
 }
 
 function addressOf(base: string, { target, fromMs, toMs }: SourceQuestion, limit: number): string {

@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { fail } from '../../failure.ts';
 import { sha256Of } from '../sample-answer.ts';
@@ -59,19 +60,24 @@ export async function readLoki(source: LokiSource, question: SourceQuestion): Pr
     ...(source.basic && { auth: source.basic }),
     timeoutMs: question.timeoutMs,
     what: question.what,
+  }).catch((error: unknown) => {
+    // 400 is a query that Loki cannot parse or will not run; its own words quote the query.
+    if (error instanceof ApplicationFailure && error.message.endsWith('was answered 400'))
+      throw fail('InvalidInput', `${error.message}: check ${question.what}.query`);
+    throw error;
   });
   const parsed = lokiAnswer.safeParse(answer);
   if (!parsed.success) {
     throw fail(
       'InvalidInput',
-      `${question.what}: Loki did not answer with log streams; the query has to be a log query, not a metric query`,
+      `${question.what}: Loki did not answer with log streams; it has to be a log query, not a metric query: check ${question.what}.query`,
     );
   }
   const fields = { ...DEFAULT_FIELDS, ...source.fields };
   const rows = parsed.data.data.result.flatMap(({ stream, values }) =>
     values.map(([ns, line]) => rowOf(ns, line, stream, fields)),
   );
-  return { rows, strict: false };
+  return { rows, ownShape: false };
 }
 
 /** A line in the shape of an item; undefined for one that is no JSON object. */

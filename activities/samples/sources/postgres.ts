@@ -48,7 +48,7 @@ export async function readPostgres(source: PostgresSource, question: SourceQuest
       text: `declare ${CURSOR} no scroll cursor for ${source.query.replace(/;\s*$/, '')}`,
       values: values.slice(0, highestParameter(source.query)),
     });
-    return { rows: await fetchRows(client, candidates), strict: false };
+    return { rows: await fetchRows(client, candidates), ownShape: false };
   } catch (error) {
     throw failureOf(error, what, timeoutMs);
   } finally {
@@ -99,13 +99,16 @@ function failureOf(error: unknown, what: string, timeoutMs: number) {
   const told = `${what}: PostgreSQL (${code})`;
   if (code === '57014') return fail('Unavailable', `${told}: the query took longer than ${timeoutMs} ms`);
   if (code === '42501')
-    return fail('Unauthorized', `${told}: the role has no right to read what the query names`);
-  if (code === '25006') return fail('Refused', `${told}: the query tries to write`);
+    return fail(
+      'Unauthorized',
+      `${told}: the role has no right to read what the query names: check ${what}.query`,
+    );
+  if (code === '25006') return fail('Refused', `${told}: the query tries to write: check ${what}.query`);
   if (code.startsWith('28')) return fail('Unauthorized', `${told}: the credentials were not accepted`);
   // Too many connections, out of memory: the nearest that a database has to a rate limit.
   if (code.startsWith('53')) return fail('RateLimited', `${told}: the server has no room for it now`);
   if (/^(22|26|42|0A|34)/.test(code)) {
-    return fail('InvalidInput', `${told}: the query of the configuration was not accepted`);
+    return fail('InvalidInput', `${told}: the query was not accepted: check ${what}.query`);
   }
   return fail('Unavailable', `${told}: no answer`);
 }

@@ -66,6 +66,6 @@ export interface SourceQuestion {
 /** Rows of a source in the shape of the http-json answer's items, not yet checked. */
 export interface SourceRows {
   rows: unknown[];
-  /** One row that is not as it should be fails the whole answer: where the source has promised the shape itself. */
-  strict: boolean;
+  /** The source has promised the shape itself, so that the first row that is not as it should be is worth naming. */
+  ownShape: boolean;
 }

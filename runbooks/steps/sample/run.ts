@@ -23,7 +23,10 @@ export const run: StepRunner = {
       ...(samples.malformed !== undefined && { malformed: samples.malformed }),
     });
     if (samples.textsProblem !== undefined)
-      context.record('evidence', `No texts were kept: ${samples.textsProblem}`);
+      context.record(
+        'evidence',
+        `${kept === 0 ? 'No texts were kept' : 'Not every text was kept'}: ${samples.textsProblem}`,
+      );
     if (input.attachTo !== undefined) await attach(context, input.attachTo, samples);
     return { count: samples.count };
   },

@@ -35,6 +35,8 @@ export interface FakeIssue {
   comments: { id: string; accountId: string; body: FakeDocument }[];
   attachments: { filename: string; text: string; type: string }[];
   links: { type: string; to: string; as: 'inwardIssue' | 'outwardIssue' }[];
+  /** Account that created it: Jira's to set. */
+  creator: string;
   /** The search does not know it yet. */
   indexed: boolean;
 }
@@ -156,7 +158,8 @@ function route(app: FastifyInstance, fake: FakeJira): void {
     const { jql, fields, maxResults = 50 } = request.body as Record<string, unknown>;
     const wanted = labelsOfJql(String(jql));
     const found = issues.filter(
-      (issue) => issue.indexed && wanted.every((label) => issue.labels.includes(label)),
+      (issue) =>
+        issue.indexed && issue.creator === BOT && wanted.every((label) => issue.labels.includes(label)),
     );
     // Without `fields` only ids come back.
     if (!Array.isArray(fields)) throw new Refused(400, 'fields are expected as a list');
@@ -197,6 +200,7 @@ function route(app: FastifyInstance, fake: FakeJira): void {
       comments: [],
       attachments: [],
       links: [],
+      creator: BOT,
       indexed: options.indexesAtOnce !== false,
     };
     issues.push(issue);
@@ -328,7 +332,10 @@ function issueOf(issues: readonly FakeIssue[], key: string): FakeIssue {
 
 /** The only queries that are asked; the real endpoint refuses those without a bound. */
 function labelsOfJql(jql: string): string[] {
-  const match = /^(labels = "[^"]+"(?: AND labels = "[^"]+")*) ORDER BY created ASC$/.exec(jql);
+  const match =
+    /^(labels = "[^"]+"(?: AND labels = "[^"]+")*) AND creator = currentUser\(\) ORDER BY created ASC$/.exec(
+      jql,
+    );
   if (!match?.[1]) throw new Refused(400, 'Error in the JQL Query');
   return [...match[1].matchAll(/"([^"]+)"/g)].map(([, label]) => label ?? '');
 }

@@ -16,7 +16,8 @@ export type { Summary } from './summary.ts';
 
 /** How long each thing may take before the run gives up and says which one it was. */
 const LIMITS_MS = {
-  fires: 60_000,
+  /** Alertmanager's pauses between its tries grow to a minute. */
+  fires: 150_000,
   decided: 60_000,
   ends: 150_000,
 } as const;

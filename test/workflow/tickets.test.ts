@@ -73,6 +73,13 @@ async function jiraSystem() {
   return { jira, system: createJiraTickets({ url, email, apiToken, project, ...names }) };
 }
 
+/**
+ * Resolving cancels what is under way. The time-skipping server fails a task that cancels an activity which has ended
+ * meanwhile ("ACTIVITY_UNKNOWN for scheduledEventId"), loses the update that came with it, and the test waits for ever; seen
+ * beside other work only. Real servers drop such a cancellation. So these tests are begun again, on a new server.
+ */
+const LOST_TASKS = { retry: 2 };
+
 const waitsForApproval = (view: IncidentView) => view.pendingApprovals.length === 1;
 const hasTicket = ({ steps }: IncidentView) =>
   steps.some(({ uses, outputs }) => uses === 'ticket' && outputs?.key !== undefined);
@@ -80,7 +87,7 @@ const isClosed = (view: IncidentView) => view.state === 'closed';
 const ticketTold = ({ timeline }: IncidentView) =>
   timeline.some(({ text }) => text.startsWith('The ticket has the outcome'));
 
-describe('an incident that recovers', () => {
+describe('an incident that recovers', LOST_TASKS, () => {
   it('leaves verdict, action items, outcome and postmortem in Jira, and closes the ticket', async () => {
     const { jira, system } = await jiraSystem();
     const world = new TicketWorld(system);
@@ -113,7 +120,7 @@ describe('an incident that recovers', () => {
   });
 });
 
-describe('a false positive', () => {
+describe('a false positive', LOST_TASKS, () => {
   it('has the item to tune the classifier filed, once, though every first answer is lost', async () => {
     const emulators = await startEmulators();
     closing.push(() => emulators.close());
@@ -146,7 +153,7 @@ describe('a false positive', () => {
   });
 });
 
-describe('an incident that is followed by another while its ticket cannot be written', () => {
+describe('an incident that is followed by another while its ticket cannot be written', LOST_TASKS, () => {
   it('has its last words all the same, in its own ticket', async () => {
     const jira = await startFakeJira();
     const proxy = await startFaultProxy(jira.url);
@@ -178,7 +185,7 @@ describe('an incident that is followed by another while its ticket cannot be wri
   });
 });
 
-describe('a ticket that could not be opened before the incident was resolved', () => {
+describe('a ticket that could not be opened before the incident was resolved', LOST_TASKS, () => {
   it('is opened all the same, with the outcome', async () => {
     const jira = await startFakeJira();
     const proxy = await startFaultProxy(jira.url);
@@ -231,7 +238,7 @@ function expectTheEndOnce(world: World): void {
   expect(world.ticketStates.at(-1)).toBe('closed');
 }
 
-describe('a ticket system that is away when the incident ends', () => {
+describe('a ticket system that is away when the incident ends', LOST_TASKS, () => {
   it('has all of the end, once, after two hours', async () => {
     const world = new World();
     await withIncident(world, async (incident) => {
@@ -294,7 +301,7 @@ describe('a ticket system that is away when the incident ends', () => {
   });
 });
 
-describe('records that are down for longer than the quiet time', () => {
+describe('records that are down for longer than the quiet time', LOST_TASKS, () => {
   it('keep the ticket from no last words', async () => {
     const world = new World();
     await withIncident(world, async (incident) => {
@@ -311,7 +318,7 @@ describe('records that are down for longer than the quiet time', () => {
   });
 });
 
-describe('an update that waits as long as a rate limit asks', () => {
+describe('an update that waits as long as a rate limit asks', LOST_TASKS, () => {
   it('does not keep the last words waiting', async () => {
     const world = new LimitedWorld();
     await withIncident(world, async (incident) => {
@@ -326,7 +333,7 @@ describe('an update that waits as long as a rate limit asks', () => {
   });
 });
 
-describe('a ticket that cannot be kept up to date', () => {
+describe('a ticket that cannot be kept up to date', LOST_TASKS, () => {
   it('says so once, and follows by itself when it can', async () => {
     const world = new World();
     world.verdicts = ['recovered'];
@@ -351,7 +358,7 @@ describe('a ticket that cannot be kept up to date', () => {
   });
 });
 
-describe('a ticket system that is away', () => {
+describe('a ticket system that is away', LOST_TASKS, () => {
   it('keeps nothing from being contained, rolled back and closed', async () => {
     const { jira, system } = await jiraSystem();
     const world = new TicketWorld(system);

@@ -24,7 +24,8 @@ export const run: StepRunner = {
       escalate: input.escalate,
       policy: input.policy,
     });
-    context.reach('paged');
+    // Where somebody acknowledged before any channel took it, nobody was paged and nobody has to be.
+    if (context.view().pages.length > 0) context.reach('paged');
     return { roles: input.roles };
   },
 };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import type { DrillPlan } from '../domain/drill.ts';
 import type { IncidentView, SampleSummary, TimelineEntry } from '../domain/incident.ts';
 import type { ObserveReport } from '../domain/observe-report.ts';
 import type { DeclaredRollback, RollbackInquiry } from '../domain/rollback-inquiry.ts';
@@ -47,14 +48,6 @@ export interface DrillBody {
   runbook: string;
   divert: boolean;
   forMs?: number;
-}
-
-/** As the server tells it (webhooks/drills). */
-export interface DrillPlan {
-  target: Target;
-  runbook: { name: string; version: number; owner: string };
-  drill: { divert: boolean; forMs: number };
-  steps: { id: string; uses: string; real: boolean; what: string; asks?: string[] }[];
 }
 
 /** The incident API, for one person. Every method throws CliError. */

@@ -11,6 +11,14 @@ export interface Breaker {
   share: number;
 }
 
+/** Alerts that the actor of a target, or an incident that ends, raises about its breaker. */
+export const BREAKER_ALERTS = {
+  tripped: 'FirebreakBreakerTripped',
+  wouldHaveTripped: 'FirebreakBreakerWouldHaveTripped',
+  staysOpen: 'FirebreakBreakerStaysOpen',
+  needsHuman: 'FirebreakBreakerNeedsHuman',
+} as const;
+
 /** ConfigMap that gateways read, in the target's namespace (the guide's name for it). */
 export const BREAKER_CONFIG_MAP = 'ai-circuit-breaker-state';
 

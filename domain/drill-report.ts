@@ -1,19 +1,12 @@
+import type { Finding } from './finding.ts';
 import { type IncidentView, SKIPPED_AT_END } from './incident.ts';
 
-/** One thing that a drill was to show. */
-export interface DrillFinding {
-  what: string;
-  ok: boolean;
-  /** What was seen, or what is missing and what to do about it. */
-  detail: string;
-}
-
 /** What a drill has shown of each way from an alert to a decision, in the order of the way. Pure. */
-export function reportDrill(view: IncidentView): DrillFinding[] {
+export function reportDrill(view: IncidentView): Finding[] {
   const { milestones } = view;
   const startedMs = milestones.triggered ?? 0;
   const after = (atMs: number) => `after ${Math.max(0, Math.round((atMs - startedMs) / 1_000))} s`;
-  const findings: DrillFinding[] = [];
+  const findings: Finding[] = [];
   const asked = new Set(
     view.timeline.flatMap(({ text }) => /^Approval of (\S+) asked/.exec(text)?.[1] ?? []),
   );
@@ -24,10 +17,9 @@ export function reportDrill(view: IncidentView): DrillFinding[] {
   const paged = view.pages.map(
     ({ role, channel, acceptedAtMs }) => `${role} by ${channel} ${after(acceptedAtMs)}`,
   );
-  if (view.steps.some(({ uses }) => uses === 'page')) {
-    const ended = view.steps
-      .filter(({ uses }) => uses === 'page')
-      .every(({ status }) => status === 'succeeded');
+  const pageSteps = view.steps.filter(({ uses }) => uses === 'page');
+  if (pageSteps.length > 0) {
+    const ended = pageSteps.every(({ status }) => status === 'succeeded');
     add(
       'pages',
       ended && paged.length > 0,
@@ -54,12 +46,10 @@ export function reportDrill(view: IncidentView): DrillFinding[] {
     else if (step.status === 'rejected')
       add(`step ${step.id}`, true, `asked, and ${step.reason ?? 'rejected'}`);
     else if (step.status === 'would-have') add(`step ${step.id}`, true, step.reason ?? 'would have run');
-    else if (step.status === 'succeeded' && step.uses === 'divert')
-      add(
-        `step ${step.id}`,
-        view.breaker?.state === 'closed',
-        view.breaker?.state === 'closed' ? 'traffic was diverted, and is back' : 'traffic is still diverted',
-      );
+    else if (step.status === 'succeeded' && step.uses === 'divert') {
+      const back = view.breaker?.state === 'closed';
+      add(`step ${step.id}`, back, back ? 'traffic was diverted, and is back' : 'traffic is still diverted');
+    }
   }
   return findings;
 }

@@ -1,3 +1,5 @@
+import type { Target } from './target.ts';
+
 /** An incident that is practised: people are really paged and asked, and nothing is changed unless it was asked for. */
 export interface Drill {
   /** Person who began it; absent: an alert that carries the label did. */
@@ -37,4 +39,23 @@ export function drillOf(labels: Readonly<Record<string, string>>): { id: string;
   const id = (labels[DRILL_LABEL] ?? '').trim();
   if (id === '' || id.toLowerCase() === 'false') return undefined;
   return { id, drill: { divert: false, forMs: DRILL_FOR_MS } };
+}
+
+interface DrillStep {
+  id: string;
+  uses: string;
+  /** It does what it does otherwise; else people are asked and what can be tried without a change is tried. */
+  real: boolean;
+  /** What it does, in words. */
+  what: string;
+  /** Groups that are asked to approve. */
+  asks?: string[];
+}
+
+/** What a drill would do: shown before it begins. */
+export interface DrillPlan {
+  target: Target;
+  runbook: { name: string; version: number; owner: string };
+  drill: Drill;
+  steps: DrillStep[];
 }

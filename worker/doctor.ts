@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { createClusterClients, missingRights } from '../activities/kubernetes/index.ts';
 import { createPrometheusClient } from '../activities/prometheus/index.ts';
-import { stripControl, truncate } from '../domain/plain-text.ts';
+import { type Finding, findingLine } from '../domain/finding.ts';
 import { loadRunbooks } from '../runbooks/load.ts';
 import { formatProblems } from '../runbooks/report.ts';
 import { createTemporalGateway } from '../webhooks/gateway/temporal-gateway.ts';
@@ -11,14 +11,11 @@ import { installationOf } from './config/installation.ts';
 import { loadConfig, resolveSecret } from './config/load.ts';
 import { accessChecks } from './doctor/access.ts';
 import { onCallChecks, pagingChecks } from './doctor/paging.ts';
-import { answers, type Finding, PROBE_TIMEOUT_MS, type Probing, probe } from './doctor/probe.ts';
+import { answers, PROBE_TIMEOUT_MS, type Probing, probe } from './doctor/probe.ts';
 import { recordsChecks } from './doctor/records.ts';
 import { slackChannel, slackChecks } from './doctor/slack.ts';
 import { ticketChecks } from './doctor/tickets.ts';
 import { askPresidio, askSampleSource } from './samples.ts';
-
-/** A line is read by people. */
-const MAX_TOLD = 2_000;
 
 export interface DoctorOptions {
   config: string;
@@ -43,16 +40,6 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
   const ok = findings.every((finding) => finding.ok);
   if (options.json) options.write(`${JSON.stringify({ ok, findings })}\n`);
   return ok ? 0 : 1;
-}
-
-/** A finding as it is printed. */
-export function findingLine({ what, ok, detail }: Finding): string {
-  return `${ok ? 'ok     ' : 'MISSING'} ${plain(what)}: ${plain(detail)}`;
-}
-
-/** Vendors' words are among it. */
-function plain(text: string): string {
-  return truncate(stripControl(text), MAX_TOLD);
 }
 
 /** All checks, under way at once. None of them throws. */

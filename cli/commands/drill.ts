@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import type { DrillPlan } from '../../domain/drill.ts';
 import { reportDrill } from '../../domain/drill-report.ts';
 import { writeDuration } from '../../domain/duration.ts';
-import type { ApiClient, DrillPlan } from '../api-client.ts';
+import { findingLine } from '../../domain/finding.ts';
+import type { ApiClient } from '../api-client.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { type Io, type Output, plain } from '../output.ts';
 import {
@@ -116,11 +118,6 @@ async function watch(
   const findings = reportDrill(view);
   const ok = findings.every((finding) => finding.ok);
   if (options.json) output.json({ incidentId, ok, findings });
-  else
-    output.print(
-      findings
-        .map(({ what, ok: good, detail }) => plain(`${good ? 'ok     ' : 'MISSING'} ${what}: ${detail}`))
-        .join('\n'),
-    );
+  else output.print(findings.map(findingLine).join('\n'));
   if (!ok) throw new CliError(EXIT.failed, 'told', '');
 }

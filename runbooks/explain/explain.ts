@@ -1,7 +1,7 @@
 import { writeDuration } from '../../domain/duration.ts';
 import type { ApprovalSpec, CompiledRunbook, InputValue, StepPlan } from '../../domain/runbook.ts';
 import { changesProduction } from '../steps/define.ts';
-import { stepDefinition } from '../steps/definitions.ts';
+import { describeStep, stepDefinition } from '../steps/definitions.ts';
 import { type Bound, Bounds, boundText } from './bounds.ts';
 import { mermaidOf } from './mermaid.ts';
 
@@ -64,7 +64,7 @@ export function explainRunbook(runbook: CompiledRunbook): Explanation {
     order: levelsOf(runbook).map((level) => level.map((step) => explainStep(step, runbook))),
     changesProduction: runbook.steps
       .filter(isChange)
-      .map((step) => `${step.id}: ${describe(step)}${gitText(step, runbook)}`),
+      .map((step) => `${step.id}: ${describeStep(step)}${gitText(step, runbook)}`),
     asked: runbook.steps.flatMap((step) =>
       step.approval === undefined
         ? []
@@ -73,7 +73,7 @@ export function explainRunbook(runbook: CompiledRunbook): Explanation {
     containment: containmentText(runbook, bounds),
     humanNeeded: humanText(runbook, bounds),
     ends: endsText(runbook),
-    mermaid: mermaidOf(runbook, describe),
+    mermaid: mermaidOf(runbook, describeStep),
   };
 }
 
@@ -99,16 +99,12 @@ function endsText(runbook: CompiledRunbook): string {
   return `${proved}; where the target is in observe mode, by itself too, when ${quiet}, all steps have ended or only watch, and no human is needed`;
 }
 
-function describe(step: StepPlan): string {
-  return stepDefinition(step.uses)?.describe(step.with) ?? `runs ${step.uses}`;
-}
-
 function explainStep(step: StepPlan, runbook: CompiledRunbook): StepExplanation {
   const condition = conditionText(step, runbook);
   return {
     id: step.id,
     uses: step.uses,
-    does: describe(step),
+    does: describeStep(step),
     changesProduction: isChange(step),
     ...(condition === undefined ? {} : { condition }),
     ...(step.approval === undefined ? {} : { asks: approvalText(step.approval) }),
@@ -216,7 +212,7 @@ function humanText(runbook: CompiledRunbook, bounds: Bounds): string {
   const paged =
     pages.length === 0
       ? 'Nobody is paged.'
-      : `${pages.map((step) => `${step.id} ${describe(step)}, starting ${boundText(bounds.start(step))}`).join('; ')}.`;
+      : `${pages.map((step) => `${step.id} ${describeStep(step)}, starting ${boundText(bounds.start(step))}`).join('; ')}.`;
   const asks = runbook.steps.filter((step) => step.approval !== undefined);
   if (asks.length === 0) return `${paged} Nobody has to decide anything unless a step fails.`;
   const first = asks.map((step): [StepPlan, Bound] => [step, bounds.asks(step)]);

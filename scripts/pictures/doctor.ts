@@ -2,8 +2,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
+import { findingLine } from '../../domain/finding.ts';
 import { configSchema } from '../../worker/config/schema.ts';
-import { findingLine, integrationChecks } from '../../worker/doctor.ts';
+import { integrationChecks } from '../../worker/doctor.ts';
 import type { Picture } from './element.ts';
 import { TERMINAL_WIDTH, terminal } from './terminal.ts';
 

@@ -3,12 +3,9 @@ import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { targetKey } from '../../domain/target.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
 import { deliver } from './deliver.ts';
-import { type RouteAlert, sha256Hex } from './group.ts';
+import type { RouteAlert } from './group.ts';
+import { ownDelivery, targetLabels } from './own-delivery.ts';
 import { type AllowedTargets, createRouteAlert, routeTo } from './route-alert.ts';
-
-/** Alertmanager's fingerprints have 64 bits; ours are told apart from them by their own label set. */
-const FINGERPRINT_LENGTH = 16;
-const ZERO_TIME = '0001-01-01T00:00:00Z';
 
 export interface RaiseAlertDeps {
   gateway: IncidentGateway;
@@ -25,11 +22,7 @@ export interface RaiseAlertDeps {
 export function createRaiseAlert(deps: RaiseAlertDeps): SignalingActivities['raiseAlert'] {
   return async ({ target, alertname, summary, key, status = 'firing', labels, runbook }) => {
     const nowMs = (deps.now ?? Date.now)();
-    const own = {
-      cluster: target.cluster,
-      namespace: target.namespace,
-      [target.kind.toLowerCase()]: target.name,
-    };
+    const own = targetLabels(target);
     const loaded = deps.runbooks();
     const named = loaded.find(({ name }) => name === runbook);
     const routeAlert: RouteAlert =
@@ -41,32 +34,10 @@ export function createRaiseAlert(deps: RaiseAlertDeps): SignalingActivities['rai
     const meant = routeAlert(asGiven)?.target;
     const same = meant?.ok === true && targetKey(meant.target) === targetKey(target);
     const all = same ? asGiven : { ...asGiven, ...own };
-    const { incidents } = await deliver(
-      {
-        version: '4',
-        groupKey: `firebreak:${key}`,
-        truncatedAlerts: 0,
-        status,
-        receiver: 'firebreak',
-        groupLabels: {},
-        commonLabels: all,
-        commonAnnotations: {},
-        externalURL: '',
-        alerts: [
-          {
-            status,
-            labels: all,
-            annotations: { summary },
-            startsAt: new Date(nowMs).toISOString(),
-            endsAt: status === 'firing' ? ZERO_TIME : new Date(nowMs).toISOString(),
-            generatorURL: '',
-            fingerprint: sha256Hex(`${key}\n${alertname}`).slice(0, FINGERPRINT_LENGTH),
-          },
-        ],
-      },
-      nowMs,
-      { gateway: deps.gateway, routeAlert },
-    );
+    const { incidents } = await deliver(ownDelivery({ key, status, labels: all, summary }, nowMs), nowMs, {
+      gateway: deps.gateway,
+      routeAlert,
+    });
     return { incidents: incidents.map(({ workflowId }) => workflowId) };
   };
 }

@@ -5,19 +5,20 @@ import {
   DRILL_FOR_MS,
   DRILL_LABEL,
   type Drill,
+  type DrillPlan,
   MAX_DRILL_MS,
   MIN_DRILL_MS,
   runsInDrill,
 } from '../../domain/drill.ts';
 import type { CompiledRunbook } from '../../domain/runbook.ts';
 import { type Target, targetKey } from '../../domain/target.ts';
-import { stepDefinition } from '../../runbooks/steps/definitions.ts';
+import { describeStep } from '../../runbooks/steps/definitions.ts';
 import { deliver } from '../alertmanager/deliver.ts';
-import { sha256Hex } from '../alertmanager/group.ts';
+import { ownDelivery, targetLabels } from '../alertmanager/own-delivery.ts';
 import { routeTo } from '../alertmanager/route-alert.ts';
 import { EdgeError } from '../errors.ts';
 import { GatewayError, type IncidentGateway } from '../gateway/types.ts';
-import type { PersonsRequest, RollbackDeps } from '../rollbacks/deps.ts';
+import { mayOrThrow, type PersonsRequest, type RollbackDeps } from '../rollbacks/deps.ts';
 import { allowedTarget, attemptedOn, parseBody, targetInput } from '../rollbacks/request.ts';
 
 const body = z.strictObject({
@@ -36,44 +37,35 @@ export interface DrillDeps
   gateway: IncidentGateway;
 }
 
-export interface DrillStep {
-  id: string;
-  uses: string;
-  /** It does what it does otherwise; else people are asked and what can be tried without a change is tried. */
-  real: boolean;
-  /** What it does, in words. */
-  what: string;
-  /** Groups that are asked to approve. */
-  asks?: string[];
-}
-
-export interface DrillPlan {
-  target: Target;
-  runbook: { name: string; version: number; owner: string };
-  drill: Drill;
-  steps: DrillStep[];
-}
-
 /** A new incident is known by its workflow's first answer. */
 const KNOWN_WITHIN_MS = 15_000;
 const LOOK_EVERY_MS = 250;
 const ID_BYTES = 4;
 const ALERTNAME = 'FirebreakDrill';
-const NO_END = '0001-01-01T00:00:00Z';
 
 /** What a drill would do; begins nothing. @throws EdgeError. */
 export function planDrill(deps: DrillDeps, request: PersonsRequest): DrillPlan {
-  const permission = deps.access.may(request.person, 'declare');
-  if (!permission.allowed) throw new EdgeError('forbidden', `Not allowed: ${permission.reason}.`);
-  return planOf(deps, request);
+  mayOrThrow(deps, request.person, 'declare');
+  return planOf(wantedOf(deps, request));
 }
 
-function planOf(deps: DrillDeps, request: PersonsRequest): DrillPlan {
-  const wanted = parseBody(body, request.body);
-  const target = allowedTarget(wanted.target, deps.clusters);
-  const runbook = runbookNamed(deps, wanted.runbook);
-  const { divert, forMs } = wanted;
-  const drill: Drill = { by: request.person.id, divert, forMs };
+interface Wanted {
+  target: Target;
+  runbook: CompiledRunbook;
+  drill: Drill;
+}
+
+/** @throws EdgeError invalid_request. */
+function wantedOf(deps: DrillDeps, { person, body: asked }: PersonsRequest): Wanted {
+  const { target, runbook, divert, forMs } = parseBody(body, asked);
+  return {
+    target: allowedTarget(target, deps.clusters),
+    runbook: runbookNamed(deps, runbook),
+    drill: { by: person.id, divert, forMs },
+  };
+}
+
+function planOf({ target, runbook, drill }: Wanted): DrillPlan {
   return {
     target,
     runbook: { name: runbook.name, version: runbook.version, owner: runbook.owner },
@@ -82,7 +74,7 @@ function planOf(deps: DrillDeps, request: PersonsRequest): DrillPlan {
       id: step.id,
       uses: step.uses,
       real: runsInDrill(step.uses, drill),
-      what: stepDefinition(step.uses)?.describe(step.with) ?? `runs ${step.uses}`,
+      what: describeStep(step),
       ...(step.approval ? { asks: step.approval.from } : {}),
     })),
   };
@@ -110,19 +102,19 @@ export async function beginDrill(
       await refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
   };
   await need('declare');
-  let plan: DrillPlan;
+  let wanted: Wanted;
   try {
-    plan = planOf(deps, request);
+    wanted = wantedOf(deps, request);
   } catch (error) {
     if (error instanceof EdgeError) return refuse('invalid', error);
     throw error;
   }
-  attempted = attemptedOn(plan.target);
+  const { target, runbook, drill } = wanted;
+  attempted = attemptedOn(target);
   // A drill that diverts changes production: that is a commander's to ask for.
-  if (plan.drill.divert) await need('override');
-  const runbook = runbookNamed(deps, plan.runbook.name);
+  if (drill.divert) await need('override');
   const id = `drill-${randomBytes(ID_BYTES).toString('hex')}`;
-  const start = routeTo(runbook, labelsOf(plan.target, id), deps.clusters);
+  const start = routeTo(runbook, labelsOf(target, id), deps.clusters);
   if (!start.target.ok) {
     return refuse(
       'invalid',
@@ -131,13 +123,13 @@ export async function beginDrill(
       }),
     );
   }
-  await record('accepted', plan.drill.divert ? `${id}, with a diversion` : id);
-  const workflowId = await send(deps, plan, id, { ...start, drill: plan.drill });
+  await record('accepted', drill.divert ? `${id}, with a diversion` : id);
+  const workflowId = await send(deps, id, labelsOf(target, id), { ...start, drill });
   const incidentId = await incidentIdOf(deps.gateway, workflowId);
   return {
-    message: `${incidentId} is a drill of ${targetKey(plan.target)}: people are paged.`,
+    message: `${incidentId} is a drill of ${targetKey(target)}: people are paged.`,
     incidentId,
-    plan,
+    plan: planOf(wanted),
   };
 }
 
@@ -151,48 +143,20 @@ function runbookNamed({ runbooks }: DrillDeps, name: string): CompiledRunbook {
 }
 
 function labelsOf(target: Target, id: string): Record<string, string> {
-  return {
-    alertname: ALERTNAME,
-    rmf_function: 'MANAGE',
-    cluster: target.cluster,
-    namespace: target.namespace,
-    [target.kind.toLowerCase()]: target.name,
-    [DRILL_LABEL]: id,
-  };
+  return { alertname: ALERTNAME, rmf_function: 'MANAGE', ...targetLabels(target), [DRILL_LABEL]: id };
 }
 
 async function send(
   deps: DrillDeps,
-  plan: DrillPlan,
   id: string,
+  labels: Record<string, string>,
   start: ReturnType<typeof routeTo>,
 ): Promise<string> {
   const nowMs = deps.now();
-  const labels = labelsOf(plan.target, id);
+  const summary = 'This is a drill: nothing is wrong.';
   try {
     const { incidents } = await deliver(
-      {
-        version: '4',
-        groupKey: `firebreak:${id}`,
-        truncatedAlerts: 0,
-        status: 'firing',
-        receiver: 'firebreak',
-        groupLabels: {},
-        commonLabels: labels,
-        commonAnnotations: {},
-        externalURL: '',
-        alerts: [
-          {
-            status: 'firing',
-            labels,
-            annotations: { summary: 'This is a drill: nothing is wrong.' },
-            startsAt: new Date(nowMs).toISOString(),
-            endsAt: NO_END,
-            generatorURL: '',
-            fingerprint: sha256Hex(id).slice(0, 16),
-          },
-        ],
-      },
+      ownDelivery({ key: id, status: 'firing', labels, summary }, nowMs),
       nowMs,
       { gateway: deps.gateway, routeAlert: () => start },
     );

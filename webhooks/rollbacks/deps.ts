@@ -34,7 +34,11 @@ export interface PersonsRequest {
 }
 
 /** @throws EdgeError forbidden. */
-export function mayOrThrow({ access }: RollbackDeps, person: Person, action: AccessAction): void {
+export function mayOrThrow(
+  { access }: Pick<RollbackDeps, 'access'>,
+  person: Person,
+  action: AccessAction,
+): void {
   const permission = access.may(person, action);
   if (!permission.allowed) throw new EdgeError('forbidden', `Not allowed: ${permission.reason}.`);
 }

@@ -1,6 +1,7 @@
+import type { Finding } from '../../domain/finding.ts';
 import { loadRunbooks } from '../../runbooks/load.ts';
 import { installationOf } from '../config/installation.ts';
-import { type Finding, http, type Probing, probe } from './probe.ts';
+import { http, type Probing, probe } from './probe.ts';
 
 /** Whether decisions can be taken at all: by the groups that runbooks name, and by people who can be known. */
 export function accessChecks(probing: Probing): Promise<Finding[]>[] {

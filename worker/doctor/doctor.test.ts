@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Finding } from '../../domain/finding.ts';
 import { configSchema } from '../config/schema.ts';
 import { integrationChecks } from '../doctor.ts';
-import type { Finding } from './probe.ts';
 
 const SECRETS: Record<string, string> = {
   'env:SLACK': 'xoxb-secret-of-the-bot',

@@ -1,6 +1,7 @@
 import { createPagingActivities } from '../../activities/paging/index.ts';
+import type { Finding } from '../../domain/finding.ts';
 import { pagerChannels } from '../paging.ts';
-import { answers, type Finding, http, PROBE_TIMEOUT_MS, type Probing, probe } from './probe.ts';
+import { answers, http, PROBE_TIMEOUT_MS, type Probing, probe } from './probe.ts';
 
 /** No page was ever sent under this key, so there is nothing that could be resolved. */
 const NOBODYS_KEY = 'firebreak-doctor';

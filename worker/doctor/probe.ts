@@ -1,12 +1,6 @@
 import axios from 'axios';
+import type { Finding } from '../../domain/finding.ts';
 import type { FirebreakConfig } from '../config/schema.ts';
-
-export interface Finding {
-  what: string;
-  ok: boolean;
-  /** What is wrong and what to do, or what was seen. */
-  detail: string;
-}
 
 /** What checks are made of: the configuration, and how its references are read. */
 export interface Probing {

@@ -1,7 +1,8 @@
 import pg from 'pg';
+import type { Finding } from '../../domain/finding.ts';
 import { missingKeysProblem } from '../evidence.ts';
 import { evidenceKeyIds } from '../keys.ts';
-import { type Finding, PROBE_TIMEOUT_MS, type Probing, probe } from './probe.ts';
+import { PROBE_TIMEOUT_MS, type Probing, probe } from './probe.ts';
 
 /** The least version whose SQL the records use. */
 const LEAST_VERSION = 150_000;

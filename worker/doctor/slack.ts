@@ -1,4 +1,5 @@
-import { type Finding, http, type Probing, probe } from './probe.ts';
+import type { Finding } from '../../domain/finding.ts';
+import { http, type Probing, probe } from './probe.ts';
 
 type SlackConfig = NonNullable<Probing['config']['chat']['slack']>;
 

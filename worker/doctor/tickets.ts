@@ -1,5 +1,6 @@
+import type { Finding } from '../../domain/finding.ts';
 import { probeJira } from '../doctor-jira.ts';
-import { type Finding, http, PROBE_TIMEOUT_MS, type Probing, probe } from './probe.ts';
+import { http, PROBE_TIMEOUT_MS, type Probing, probe } from './probe.ts';
 
 type GitHubConfig = NonNullable<Probing['config']['tickets']['github']>;
 

@@ -1,5 +1,6 @@
 /** What a false positive, or a drill, did to production is taken back: traffic that was sent away for it alone. */
 import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
+import { BREAKER_ALERTS } from '../../domain/breaker.ts';
 import { StepFailure } from '../../runbooks/steps/context.ts';
 import { signaling } from '../activities.ts';
 import { readFailure } from '../failure.ts';
@@ -11,10 +12,6 @@ const GIVE_BACK_WITHIN_MS = 10 * 60_000;
 const TRY_AGAIN_EVERY_MS = 15_000;
 /** Missing pods, another incident's rollout, a cluster that does not answer: they pass. */
 const PASSES = ['Conflict', 'Unavailable'];
-
-/** As the target's actor raises them. */
-const TRIPPED = 'FirebreakBreakerTripped';
-const NEEDS_HUMAN = 'FirebreakBreakerNeedsHuman';
 
 /**
  * Returns when traffic is back, or when an alert was raised because it is not: this incident ends, and its pages with it, so
@@ -38,7 +35,7 @@ export async function giveTrafficBack(incident: Incident, services: IncidentServ
     incident.record('breaker', text, services.nowMs());
     await signaling.raiseAlert({
       target: services.target(),
-      alertname: NEEDS_HUMAN,
+      alertname: BREAKER_ALERTS.needsHuman,
       summary: `Traffic stays away after ${after} (incident ${data.incidentId})`,
       key: `${data.incidentId}-not-given-back`,
     });
@@ -51,7 +48,7 @@ async function clear(incident: Incident, services: IncidentServices): Promise<vo
   const reason = input.drill
     ? `drill ${data.incidentId} is over`
     : `${person} says that incident ${data.incidentId} was a false positive`;
-  const ofTrip = data.alerts.some(({ alertname }) => alertname === TRIPPED);
+  const ofTrip = data.alerts.some(({ alertname }) => alertname === BREAKER_ALERTS.tripped);
   for (let told = ''; ; await sleep(TRY_AGAIN_EVERY_MS)) {
     let waitsFor: string;
     try {

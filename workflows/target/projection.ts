@@ -1,7 +1,8 @@
 /** The breaker and what gateways read of it: decided here, written there, compared ever after. */
+
 import { CancellationScope, condition, getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import type { TrafficActivities } from '../../activities/contract.ts';
-import type { Breaker } from '../../domain/breaker.ts';
+import { BREAKER_ALERTS, type Breaker } from '../../domain/breaker.ts';
 import type { BreakerControl, BreakerDecision, BreakerEvent } from '../../domain/breaker-machine.ts';
 import type { FailureType } from '../../domain/failure.ts';
 import { targetKey } from '../../domain/target.ts';
@@ -159,7 +160,7 @@ export async function news(state: TargetState, text: string, needsHuman: boolean
   for (const { replyTo } of Object.values(state.data.control.holders))
     if (replyTo !== undefined && (await tellHolder(state, replyTo, text, needsHuman))) told = true;
   // Nobody is at it any more, and somebody has to be.
-  if (needsHuman && !told) await raise(state, 'FirebreakBreakerNeedsHuman', text);
+  if (needsHuman && !told) await raise(state, BREAKER_ALERTS.needsHuman, text);
 }
 
 async function tellHolder(

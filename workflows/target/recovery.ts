@@ -1,5 +1,7 @@
 /** A breaker that tripped by itself and that no incident holds: a proved revision is tried again, and measured anew. */
+
 import { ParentClosePolicy, sleep, startChild } from '@temporalio/workflow';
+import { BREAKER_ALERTS } from '../../domain/breaker.ts';
 import type { VerificationSummary } from '../../domain/incident.ts';
 import type { WatchSpec } from '../../domain/target-command.ts';
 import { JUDGE_DEFAULTS } from '../../domain/verification/defaults.ts';
@@ -67,7 +69,7 @@ export async function probe(state: TargetState, watch: WatchSpec, draining: () =
       const decided = state.decide({ kind: 'contain', reason: why });
       if (decided.changed) await carryOut(state, decided, `unproved-${Date.now()}`);
     });
-    await raise(state, 'FirebreakBreakerStaysOpen', why);
+    await raise(state, BREAKER_ALERTS.staysOpen, why);
   }
 }
 

@@ -1,6 +1,8 @@
 /** What the target's actor looks at by itself: what gateways read, the fallback, the target, overrides, time. */
+
 import { condition, log } from '@temporalio/workflow';
 import type { LookActivities } from '../../activities/contract.ts';
+import { BREAKER_ALERTS } from '../../domain/breaker.ts';
 import type { RunningRevision } from '../../domain/breaker-machine.ts';
 import type { FailureType } from '../../domain/failure.ts';
 import { clusterActivities } from '../activities.ts';
@@ -209,7 +211,7 @@ async function watchHarm(state: TargetState, draining: () => boolean): Promise<v
     const nowMs = Date.now();
     if (nowMs - (data.wouldHaveTrippedAtMs ?? 0) < watch.recoveryMs) return;
     data.wouldHaveTrippedAtMs = nowMs;
-    await raise(state, 'FirebreakBreakerWouldHaveTripped', reason);
+    await raise(state, BREAKER_ALERTS.wouldHaveTripped, reason);
     return;
   }
   let tripped = false;
@@ -225,7 +227,7 @@ async function watchHarm(state: TargetState, draining: () => boolean): Promise<v
     tripped = decided.changed;
   });
   if (!tripped) return;
-  await raise(state, 'FirebreakBreakerTripped', reason);
+  await raise(state, BREAKER_ALERTS.tripped, reason);
   // Whatever it proved before: it harms now.
   const templateHash = await runningTemplate(target, LOOK_ATTEMPTS);
   if (data.ledger[templateHash]?.verdict === 'verified-good') delete data.ledger[templateHash];

@@ -62,7 +62,8 @@ export async function awaitRollout(clusters: ClusterMap, input: AwaitInput): Pro
     if (!hasTemplate(revisions, input.templateHash)) {
       return end('superseded', 'another template was put in place meanwhile');
     }
-    if (type.isComplete(workload, input.generation) && pods.others.length === 0) {
+    // The controller's word, and the pods themselves: its status may be older than a pod that is gone since.
+    if (type.isComplete(workload, input.generation) && ready >= wanted && pods.others.length === 0) {
       return end('complete', `${ready} pods of the template are available, no others are left`);
     }
     const halt = type.waitsForPeople(workload);

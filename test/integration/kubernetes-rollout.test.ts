@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { pollUntil } from '../../demo/stack/poll.ts';
 import { connectKube, type KubeClient } from '../../demo/world/kube-client.ts';
 import type { RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { Target } from '../../domain/target.ts';
@@ -10,6 +11,8 @@ import { INCIDENT, type KubeWorld, openKubeWorld } from './kubernetes-fixture.ts
  * what its own controller would write into the Rollout's status is written here.
  */
 
+/** A controller makes two pods in well under a second, also where the machine is busy. */
+const SOON_MS = 30_000;
 const SERVED = { forMs: 3_600_000, minClassified: 500, harmRateBelow: 0.01, metrics: {} };
 const V1 = 'registry.test/llm:v1';
 const V2 = 'registry.test/llm:v2';
@@ -91,7 +94,20 @@ async function make(
       },
     });
   }
+  await podsOf(`${name}-v1`, oldPods);
+  await podsOf(`${name}-v2`, currentPods);
   await report(name, { phase: 'Healthy', currentPodHash: 'v2', stableRS: stable });
+}
+
+/** Waits until a ReplicaSet's pods are there, as Argo's controller does before it calls a Rollout healthy. */
+function podsOf(replicaSet: string, replicas: number): Promise<boolean> {
+  return pollUntil(`${replicas} pods of ${replicaSet}`, SOON_MS, async () => {
+    const { status } = await world.apps.readNamespacedReplicaSet({
+      namespace: world.namespace,
+      name: replicaSet,
+    });
+    return (status?.replicas ?? 0) === replicas || undefined;
+  });
 }
 
 /** What the controller would say. */
@@ -187,6 +203,7 @@ describe('rolling back a Rollout of Argo Rollouts', () => {
     const made = await plan('waiting');
     const { generation } = await apply(made);
     await scale('waiting-v1', 2);
+    await podsOf('waiting-v1', 2);
     await report('waiting', { phase: 'Healthy', currentPodHash: 'v1', stableRS: 'v1' });
     expect(await wait(made, generation, 3_000)).toMatchObject({
       outcome: 'deadline',
@@ -195,6 +212,18 @@ describe('rolling back a Rollout of Argo Rollouts', () => {
     await scale('waiting-v2', 0);
     const end = await wait(made, generation, 20_000);
     expect(end).toMatchObject({ outcome: 'complete', readyReplicas: 2, wantedReplicas: 2 });
+  });
+
+  it('does not call complete what the status says and the pods do not', async () => {
+    await make('early');
+    const made = await plan('early');
+    const { generation } = await apply(made);
+    await scale('early-v2', 0);
+    await report('early', { phase: 'Healthy', currentPodHash: 'v1', stableRS: 'v1' });
+    expect(await wait(made, generation, 3_000)).toMatchObject({
+      outcome: 'deadline',
+      detail: expect.stringMatching(/0 of 2 pods ready, 0 of other revisions left/),
+    });
   });
 
   it('does not wait for pods that are kept without traffic for a fast way back', async () => {

@@ -430,6 +430,33 @@ describe('deciding', () => {
     expect(ids).toHaveLength(3);
   });
 
+  it.each([
+    ['an approval', 'approve', { planHash: PLAN_HASH }],
+    ['a note', 'note', { text: 'still here' }],
+  ])('keeps asking about the incident while Temporal restarts, for %s', async (_, action, body) => {
+    const describe = gateway.describe.bind(gateway);
+    let tries = 0;
+    gateway.describe = async (workflowId) => {
+      tries += 1;
+      if (tries < 3) throw new GatewayError('unavailable', 'connect ECONNREFUSED');
+      return describe(workflowId);
+    };
+    expect((await post('mara', action, body)).statusCode).toBe(200);
+    expect(gateway.updates).toHaveLength(1);
+  });
+
+  it('says that nothing was sent when Temporal stays silent', async () => {
+    const { workflowId } = viewOf();
+    await records.openIncident({ incidentId: INCIDENT_ID, workflowId, view: viewOf() });
+    gateway.failure = new GatewayError('unavailable', 'connect ECONNREFUSED');
+    const response = await post('mara', 'note', { text: 'still here' });
+    expect(response.statusCode).toBe(503);
+    expect(response.json().error).toMatchObject({
+      code: 'temporal_unavailable',
+      message: 'Temporal does not answer, so nothing was sent.',
+    });
+  });
+
   it('says that the outcome is not known when it stays so', async () => {
     gateway.update = async () => {
       throw new GatewayError('unavailable', 'Deadline exceeded');

@@ -8,7 +8,7 @@ import { ACTIONS, type ActionName, type ActionSpec } from './actions.ts';
 import { acceptedBecause, type RecordAttempt } from './attempts.ts';
 import { readLive } from './decide.ts';
 import type { IncidentReader } from './reader.ts';
-import { sendUpdate } from './send.ts';
+import { sendDeadlineAt, sendUpdate } from './send.ts';
 
 /** A hint is read in a line of a terminal or of Slack. */
 const MAX_NAMED = 20;
@@ -64,7 +64,8 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
   if (given !== undefined && !active.includes(given)) return refuse('invalid', nobodyActive(active));
   const told = spec.record(parsed.data);
   attempted = { ...attempted, ...(told.step === undefined ? {} : { step: told.step }) };
-  const view = await readLive(deps.reader, input.incident).catch((error: unknown) =>
+  const deadlineAtMs = sendDeadlineAt(deps.sendDeadlineMs);
+  const view = await readLive(deps.reader, input.incident, deadlineAtMs).catch((error: unknown) =>
     error instanceof EdgeError ? refuse('invalid', error) : Promise.reject(error),
   );
   attempted = { ...attempted, incident: view.incidentId };
@@ -79,7 +80,7 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
         updateId: updateIdFor(input),
         argument: spec.argument({ person: person.id, via }, parsed.data),
       },
-      deps.sendDeadlineMs === undefined ? {} : { deadlineMs: deps.sendDeadlineMs },
+      deadlineAtMs,
     );
     return { ...answer, incidentId: view.incidentId };
   } catch (error) {

@@ -8,7 +8,7 @@ import { EdgeError } from '../errors.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
 import { acceptedBecause, type RecordAttempt } from './attempts.ts';
 import { fromRecords, type IncidentReader, temporalUnavailable } from './reader.ts';
-import { sendUpdate } from './send.ts';
+import { sendDeadlineAt, sendUpdate, tryUntil } from './send.ts';
 
 /** Digits of a plan's hash that tell two plans of one incident apart for certain: 48 bits. */
 export const SHORTEST_PLAN_HASH = 12;
@@ -73,7 +73,8 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
     throw error;
   };
 
-  const view = await readLive(deps.reader, input.incident).catch((error: unknown) =>
+  const deadlineAtMs = sendDeadlineAt(deps.sendDeadlineMs);
+  const view = await readLive(deps.reader, input.incident, deadlineAtMs).catch((error: unknown) =>
     error instanceof EdgeError ? refuse('invalid', error) : Promise.reject(error),
   );
   const incidentId = view.incidentId;
@@ -153,7 +154,7 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
         updateId: updateIdOf(step, planHash, person.id, attempt, waiting.requestedAtMs),
         argument: { actor: { person: person.id, via }, signed },
       },
-      deps.sendDeadlineMs === undefined ? {} : { deadlineMs: deps.sendDeadlineMs },
+      deadlineAtMs,
     );
     return { message, incidentId, step, planHash, duplicate: false };
   } catch (error) {
@@ -194,11 +195,27 @@ function breakGlassProblem(input: DecideInput, waiting: PendingApproval): EdgeEr
   return undefined;
 }
 
-/** @throws EdgeError when it does not run, or when it cannot be known whether it runs. */
-export async function readLive(reader: IncidentReader, incident: string): Promise<IncidentView> {
-  const found = await reader.read(incident);
-  if (found.source === 'live') return found.view;
-  if (found.note !== undefined) throw temporalUnavailable('Temporal does not answer, so nothing was sent.');
+/**
+ * The incident as it runs. Temporal that is silent for a moment, restarting perhaps, is asked again until the deadline:
+ * nothing has been sent yet.
+ * @throws EdgeError when it does not run, or when it cannot be known whether it runs.
+ */
+export async function readLive(
+  reader: IncidentReader,
+  incident: string,
+  deadlineAtMs: number,
+): Promise<IncidentView> {
+  const read = async () => {
+    const found = await reader.read(incident);
+    if (found.note !== undefined) throw temporalUnavailable('Temporal does not answer, so nothing was sent.');
+    return found;
+  };
+  const { source, view } = await tryUntil(
+    deadlineAtMs,
+    read,
+    (error) => error instanceof EdgeError && error.code === 'temporal_unavailable',
+  );
+  if (source === 'live') return view;
   throw new EdgeError('incident_ended', 'The incident is over, so nothing can be decided on it any more.');
 }
 

@@ -4,10 +4,36 @@ import { EdgeError } from '../errors.ts';
 import { GatewayError, type IncidentGateway, type UpdateRequest } from '../gateway/types.ts';
 import { edgeErrorOfGateway } from './reader.ts';
 
-/** How long an accepted action is tried for before its person is told that the outcome is not known. */
+/** How long an action is tried for, reading the incident included, before its person is told how far it came. */
 const SEND_DEADLINE_MS = 30_000;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 2_000;
+
+/** Until when one action is tried for, as `performance.now()` counts. */
+export function sendDeadlineAt(deadlineMs = SEND_DEADLINE_MS): number {
+  return performance.now() + deadlineMs;
+}
+
+/**
+ * Tries again, with growing pauses, while Temporal is silent and time is left.
+ * @throws what the last try threw.
+ */
+export async function tryUntil<T>(
+  deadlineAtMs: number,
+  run: () => Promise<T>,
+  isSilence: (error: unknown) => boolean,
+): Promise<T> {
+  let pauseMs = FIRST_PAUSE_MS;
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!isSilence(error) || performance.now() + pauseMs >= deadlineAtMs) throw error;
+      await delay(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+}
 
 /**
  * Sends an update until it is answered. The same update id each time, so that it happens once however often it arrives.
@@ -16,28 +42,20 @@ const LONGEST_PAUSE_MS = 2_000;
 export async function sendUpdate(
   gateway: IncidentGateway,
   request: UpdateRequest,
-  options: { deadlineMs?: number } = {},
+  deadlineAtMs: number,
 ): Promise<Answer> {
-  const deadlineAtMs = performance.now() + (options.deadlineMs ?? SEND_DEADLINE_MS);
-  let pauseMs = FIRST_PAUSE_MS;
-  for (;;) {
-    try {
-      return await gateway.update(request);
-    } catch (error) {
-      if (!(error instanceof GatewayError) || error.problem !== 'unavailable')
-        throw edgeErrorOfGateway(error);
-      if (performance.now() + pauseMs >= deadlineAtMs) {
-        throw new EdgeError(
-          'outcome_unknown',
-          `It is not known whether the incident took it: ${error.message}`,
-          {
-            cause: error,
-            retryAfterSeconds: 5,
-          },
-        );
-      }
-      await delay(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
-    }
+  try {
+    return await tryUntil(deadlineAtMs, () => gateway.update(request), isUnavailable);
+  } catch (error) {
+    if (!isUnavailable(error)) throw edgeErrorOfGateway(error);
+    throw new EdgeError(
+      'outcome_unknown',
+      `It is not known whether the incident took it: ${(error as Error).message}`,
+      { cause: error, retryAfterSeconds: 5 },
+    );
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof GatewayError && error.problem === 'unavailable';
 }

@@ -6,7 +6,7 @@ import type { PagesGateway } from '../gateway/pages-gateway.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
 import type { RecordAttempt } from '../incidents/attempts.ts';
 import type { IncidentReader } from '../incidents/reader.ts';
-import { sendUpdate } from '../incidents/send.ts';
+import { sendDeadlineAt, sendUpdate } from '../incidents/send.ts';
 import type { PagerDutyDelivery } from './schema.ts';
 import type { PagerDutyUsers } from './users.ts';
 
@@ -84,7 +84,7 @@ async function tell(
       await sendUpdate(
         deps.gateway,
         { workflowId, name, updateId, argument },
-        { deadlineMs: SEND_DEADLINE_MS },
+        sendDeadlineAt(SEND_DEADLINE_MS),
       );
       return true;
     } catch (error) {

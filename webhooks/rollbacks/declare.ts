@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { DeclaredRollback } from '../../domain/rollback-inquiry.ts';
 import { sayRollbackTo, withRollbackTo } from '../../runbooks/declared.ts';
 import { rollbackRequest } from '../../runbooks/steps/rollback/run.ts';
@@ -8,6 +7,7 @@ import { EdgeError } from '../errors.ts';
 import type { Declared } from '../gateway/target-gateway.ts';
 import { GatewayError } from '../gateway/types.ts';
 import { acceptedBecause } from '../incidents/attempts.ts';
+import { sendDeadlineAt, tryUntil } from '../incidents/send.ts';
 import {
   edgeErrorOfTarget,
   manualRunbook,
@@ -16,10 +16,6 @@ import {
   requestKey,
 } from './deps.ts';
 import { allowedTarget, attemptedOn, declareBody, parseBody, wantedTo } from './request.ts';
-
-/** How long a declaration is tried for before its person is told that the outcome is not known. */
-const DECLARE_DEADLINE_MS = 30_000;
-const PAUSE_MS = 500;
 
 /**
  * Declares an incident by hand, from the runbook of manual rollbacks: the same approvals, records and proof as after an
@@ -103,20 +99,16 @@ async function tryToDeclare(
   { targets, sendDeadlineMs }: RollbackDeps,
   input: Parameters<RollbackDeps['targets']['declare']>[0],
 ): Promise<Declared> {
-  const deadlineAtMs = performance.now() + (sendDeadlineMs ?? DECLARE_DEADLINE_MS);
-  for (;;) {
-    try {
-      return await targets.declare(input);
-    } catch (error) {
-      if (!(error instanceof GatewayError) || error.problem === 'refused') throw edgeErrorOfTarget(error);
-      if (performance.now() + PAUSE_MS >= deadlineAtMs) {
-        throw new EdgeError('outcome_unknown', `It is not known whether it was declared: ${error.message}`, {
-          cause: error,
-          retryAfterSeconds: 5,
-        });
-      }
-      await delay(PAUSE_MS);
-    }
+  const isSilence = (error: unknown) => error instanceof GatewayError && error.problem !== 'refused';
+  try {
+    return await tryUntil(sendDeadlineAt(sendDeadlineMs), () => targets.declare(input), isSilence);
+  } catch (error) {
+    if (!isSilence(error)) throw edgeErrorOfTarget(error);
+    throw new EdgeError(
+      'outcome_unknown',
+      `It is not known whether it was declared: ${(error as Error).message}`,
+      { cause: error, retryAfterSeconds: 5 },
+    );
   }
 }
 

@@ -27,6 +27,7 @@ beforeEach(async () => {
   ({ app, gateway, log } = await createTestEdge({
     records,
     now: () => NOW,
+    sendDeadlineMs: 500,
     slack: { ...SLACK, apiUrl: `${slack.origin}/api/` },
   }));
   gateway.views.set(viewOf().workflowId, viewOf());

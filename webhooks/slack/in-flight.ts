@@ -1,5 +1,5 @@
-/** Work that goes on after the answer may last as long as a decision is tried for. */
-const DRAIN_MS = 35_000;
+/** Work that goes on after the answer may last as long as an action is tried for (30 s), and its last two calls (5 s each). */
+const DRAIN_MS = 42_000;
 
 /** What was answered "recording..." and is not recorded yet. */
 export class InFlight {

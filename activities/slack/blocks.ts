@@ -2,18 +2,20 @@ import type { KnownBlock, PlainTextElement } from '@slack/web-api';
 import { escapeSlackWithin, stripControl, truncate } from '../../domain/plain-text.ts';
 import {
   BLOCK_OVERHEAD,
+  DETAILS,
+  type Detail,
   MAX_ACTIONS,
+  MAX_BLOCKS,
   MAX_BUTTON_TEXT,
   MAX_BUTTON_VALUE,
   MAX_FIELDS,
   MAX_HEADER,
+  MAX_MESSAGE,
   MAX_SECTION,
   MAX_URL,
 } from './limits.ts';
 
-/**
- * The action ids and button values that webhooks/slack/ handles; a test keeps the two alike.
- */
+/** What a press tells us: which button, and in its value, as JSON, what it is about. webhooks/slack/ handles them. */
 export const ACTION_IDS = {
   approve: 'firebreak_approve',
   reject: 'firebreak_reject',
@@ -31,12 +33,21 @@ export interface ButtonValue {
 
 /** Text shown literally: plain_text knows no links, mentions, formatting or (with `emoji: false`) emoji. */
 export function plain(text: string, length: number): PlainTextElement {
-  // Slack refuses empty texts, and with them the whole message.
-  return { type: 'plain_text', text: escapeSlackWithin(text, length) || '-', emoji: false };
+  return { type: 'plain_text', text: visible(escapeSlackWithin(text, length)), emoji: false };
+}
+
+/** Slack refuses a text of nothing, and with it the whole message. */
+function visible(text: string): string {
+  return text.trim() === '' ? '-' : text;
 }
 
 export function section(lines: readonly string[], length = MAX_SECTION): KnownBlock {
-  return { type: 'section', text: plain(lines.join('\n'), Math.min(length, MAX_SECTION)) };
+  return { type: 'section', text: plain(joined(lines), Math.min(length, MAX_SECTION)) };
+}
+
+/** A line for each: a line break in somebody's text makes no line that looks like ours. */
+function joined(lines: readonly string[]): string {
+  return lines.map(stripControl).join('\n');
 }
 
 export function fields(
@@ -45,8 +56,38 @@ export function fields(
 ): KnownBlock {
   return {
     type: 'section',
-    fields: rows.slice(0, MAX_FIELDS).map(([name, value]) => plain(`${name}\n${value}`, length)),
+    fields: rows.slice(0, MAX_FIELDS).map(([name, value]) => plain(joined([name, value]), length)),
   };
+}
+
+/**
+ * The first of the lines in as few sections as hold them, each line literally.
+ * @param room sections at most.
+ * @returns the sections, and how many of the lines are in them.
+ */
+export function lineSections(
+  lines: readonly string[],
+  room: number,
+): { blocks: KnownBlock[]; taken: number } {
+  const texts: string[] = [];
+  let taken = 0;
+  for (const line of lines) {
+    const text = escapeSlackWithin(stripControl(line), MAX_SECTION);
+    const last = texts.at(-1);
+    if (last !== undefined && last.length + 1 + text.length <= MAX_SECTION) {
+      texts[texts.length - 1] = `${last}\n${text}`;
+    } else if (texts.length < room) texts.push(text);
+    else break;
+    taken += 1;
+  }
+  const blocks = texts.map(
+    // Escaped line by line above.
+    (text): KnownBlock => ({
+      type: 'section',
+      text: { type: 'plain_text', text: visible(text), emoji: false },
+    }),
+  );
+  return { blocks, taken };
 }
 
 /**
@@ -162,6 +203,16 @@ export function button(
 export function actions(buttons: readonly (Button | undefined)[]): KnownBlock[] {
   const elements = buttons.filter((element) => element !== undefined).slice(0, MAX_ACTIONS);
   return elements.length === 0 ? [] : [{ type: 'actions', elements }];
+}
+
+/** The blocks with as much of the long parts as one message of Slack's holds. */
+export function fitting(blocksWith: (detail: Detail) => KnownBlock[]): KnownBlock[] {
+  let blocks: KnownBlock[] = [];
+  for (const detail of DETAILS) {
+    blocks = blocksWith(detail);
+    if (blocks.length <= MAX_BLOCKS && sizeOf(blocks) <= MAX_MESSAGE) break;
+  }
+  return blocks.slice(0, MAX_BLOCKS);
 }
 
 /** How much of MAX_MESSAGE the blocks take: all texts in them, and what is around each. */

@@ -1,7 +1,7 @@
-import type { KnownBlock } from '@slack/web-api';
 import type { TimelineEntry } from '../../domain/incident.ts';
 import { escapeSlackWithin } from '../../domain/plain-text.ts';
-import { MAX_FALLBACK, MAX_SECTION, MAX_THREAD_SECTIONS } from './limits.ts';
+import { lineSections } from './blocks.ts';
+import { MAX_FALLBACK, MAX_THREAD_SECTIONS } from './limits.ts';
 import type { RenderedMessage } from './render.ts';
 
 /**
@@ -21,42 +21,20 @@ export function renderEntries(
 } {
   // Timelines begin at 0 or 1.
   const missing = (entries[0]?.seq ?? 0) - Math.max(postedSeq, 0) - 1;
-  const sections: string[] =
-    missing > 0
-      ? [
-          escapeSlackWithin(
-            `${missing} entries before: firebreak incident timeline ${incidentId}`,
-            MAX_SECTION,
-          ),
-        ]
-      : [];
-  let shown = 0;
-  for (const entry of entries) {
-    const line = escapeSlackWithin(`${clock(entry.atMs)}  ${entry.text} (${entry.actor})`, MAX_SECTION);
-    const last = sections.at(-1);
-    if (last !== undefined && last.length + 1 + line.length <= MAX_SECTION)
-      sections[sections.length - 1] = `${last}\n${line}`;
-    else if (sections.length < MAX_THREAD_SECTIONS) sections.push(line);
-    else break;
-    shown += 1;
-  }
+  const before = missing > 0 ? [`${missing} entries before: firebreak incident timeline ${incidentId}`] : [];
+  const { blocks, taken } = lineSections([...before, ...entries.map(entryLine)], MAX_THREAD_SECTIONS);
+  const shown = taken - before.length;
   const text = entries
     .slice(0, shown)
     .map((entry) => entry.text)
     .join(' · ');
   return {
-    message: {
-      text: escapeSlackWithin(text, MAX_FALLBACK) || '-',
-      // Escaped line by line above.
-      blocks: sections.map(
-        (lines): KnownBlock => ({ type: 'section', text: { type: 'plain_text', text: lines, emoji: false } }),
-      ),
-    },
+    message: { text: escapeSlackWithin(text, MAX_FALLBACK) || '-', blocks },
     left: entries.slice(shown),
   };
 }
 
-/** UTC: the channel's readers sit in several time zones, and logs are in UTC. */
-function clock(atMs: number): string {
-  return `${new Date(atMs).toISOString().slice(11, 19)} UTC`;
+/** When, what and who; UTC, since the readers sit in several time zones and logs are in UTC. */
+export function entryLine({ atMs, text, actor }: TimelineEntry): string {
+  return `${new Date(atMs).toISOString().slice(11, 19)} UTC  ${text} (${actor})`;
 }

@@ -1,7 +1,7 @@
 import type { Button, KnownBlock } from '@slack/web-api';
 import { formatCount, formatRate } from '../../domain/harm-history/format.ts';
 import type { IncidentView, PendingApproval, Served } from '../../domain/incident.ts';
-import { truncate } from '../../domain/plain-text.ts';
+import { stripControl, truncate } from '../../domain/plain-text.ts';
 import { describeReviews } from '../../domain/samples/precision.ts';
 import { actions, button, heading, plain, preformatted, section } from './blocks.ts';
 import { type Detail, MAX_CONFIRM_TEXT } from './limits.ts';
@@ -48,7 +48,7 @@ function withConfirm(
   { step, summary, planHash }: PendingApproval,
 ): Button | undefined {
   if (button === undefined) return undefined;
-  const text = `${summary}\nStep ${step}, plan ${planHash.slice(0, SHOWN_HASH)}`;
+  const text = `${stripControl(summary)}\nStep ${step}, plan ${planHash.slice(0, SHOWN_HASH)}`;
   return {
     ...button,
     confirm: {

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PendingApproval, TimelineEntry } from '../../domain/incident.ts';
-import { ACTION_IDS as HANDLED } from '../../webhooks/slack/render.ts';
 import { approvalOf, INCIDENT_ID, PLAN_HASH, viewOf } from '../../webhooks/test-support/incident.ts';
-import { ACTION_IDS, sizeOf } from './blocks.ts';
+import { sizeOf } from './blocks.ts';
 import { renderEntries } from './entries.ts';
 import { MAX_MESSAGE } from './limits.ts';
 import { renderIncident } from './render.ts';
@@ -49,8 +48,7 @@ describe('renderIncident', () => {
     );
   });
 
-  it('shows the plan that waits, with buttons that decide on exactly it and that the edge handles', () => {
-    expect(ACTION_IDS).toEqual(HANDLED);
+  it('shows the plan that waits, with buttons that decide on exactly it', () => {
     const { blocks } = renderIncident(viewOf());
     const shown = textsIn(blocks).join('\n');
     expect(shown).toContain('Roll back models/llm-api from revision 2 to revision 1');

@@ -2,22 +2,22 @@ import type { KnownBlock } from '@slack/web-api';
 import { verdictLines } from '../../domain/harm-history/verdict-words.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import { isAcknowledged, isOver, nextActionLine } from '../../domain/next-action.ts';
-import { escapeSlackWithin } from '../../domain/plain-text.ts';
+import { escapeSlackWithin, stripControl } from '../../domain/plain-text.ts';
 import {
   actions,
   button,
   channelLine,
   fields,
+  fitting,
   heading,
   linkLine,
   plain,
   preformatted,
   section,
-  sizeOf,
   strongLine,
 } from './blocks.ts';
 import { factsOf, stakeholderLines, trendOf, waitingLines } from './facts.ts';
-import { DETAILS, type Detail, MAX_BLOCKS, MAX_FALLBACK, MAX_HEADER, MAX_MESSAGE } from './limits.ts';
+import { DETAILS, type Detail, MAX_FALLBACK, MAX_HEADER } from './limits.ts';
 import { planBlocks } from './plan-blocks.ts';
 
 export interface RenderedMessage {
@@ -42,20 +42,35 @@ export interface Elsewhere {
  * the long parts are cut shorter.
  */
 export function renderIncident(view: IncidentView, elsewhere: Elsewhere = {}): RenderedMessage {
-  let blocks: KnownBlock[] = [];
-  for (const detail of DETAILS) {
-    blocks = blocksOf(view, elsewhere, detail);
-    if (blocks.length <= MAX_BLOCKS && sizeOf(blocks) <= MAX_MESSAGE) break;
-  }
-  return { text: fallbackOf(view), blocks: blocks.slice(0, MAX_BLOCKS) };
+  const blocks = fitting((detail) => blocksOf(view, detail, elsewhere, threadOf(elsewhere)));
+  return { text: fallbackOf(view), blocks };
 }
 
-function blocksOf(view: IncidentView, elsewhere: Elsewhere, detail: Detail): KnownBlock[] {
+/** The same for one person who asked, in no thread, with the steps. @param note what the person has to know of the answer itself. */
+export function renderStatus(view: IncidentView, note?: string): RenderedMessage {
+  const steps = `Steps: ${view.steps.map(({ id, status }) => `${id} ${status}`).join(', ')}`;
+  const blocks = fitting((detail) => [
+    ...(note === undefined ? [] : [section([note], detail.line)]),
+    ...blocksOf(view, detail, {}, ''),
+    section([steps], detail.section),
+  ]);
+  return {
+    text: `${fallbackOf(view)} (${view.incidentId}). ${escapeSlackWithin(steps, MAX_FALLBACK)}`,
+    blocks,
+  };
+}
+
+function threadOf({ main }: Elsewhere): string {
+  return main === undefined ? ' · details in the thread' : '';
+}
+
+/** @param where what follows the runbook's name, at the end. */
+function blocksOf(view: IncidentView, detail: Detail, elsewhere: Elsewhere, where: string): KnownBlock[] {
   const waiting = waitingLines(view, detail);
   const trend = trendOf(view);
   const told = stakeholderLines(view, detail);
   return [
-    { type: 'header', text: plain(`[${view.severity}] ${view.title}`, MAX_HEADER) },
+    { type: 'header', text: plain(stripControl(`[${view.severity}] ${view.title}`), MAX_HEADER) },
     strongLine('Next', nextActionLine(view), detail.line),
     fields(factsOf(view), detail.field),
     ...(trend === undefined
@@ -82,7 +97,7 @@ function blocksOf(view: IncidentView, elsewhere: Elsewhere, detail: Detail): Kno
       type: 'context',
       elements: [
         plain(
-          `${view.incidentId} · runbook ${view.runbook.name} v${view.runbook.version}${elsewhere.main === undefined ? ' · details in the thread' : ''}`,
+          `${view.incidentId} · runbook ${view.runbook.name} v${view.runbook.version}${where}`,
           detail.line,
         ),
       ],
@@ -107,5 +122,5 @@ function controls(view: IncidentView): KnownBlock[] {
 function fallbackOf(view: IncidentView): string {
   const [urgent] = waitingLines(view, DETAILS[0]);
   const state = `${view.state}${urgent === undefined ? '' : `. ${urgent}`}`;
-  return escapeSlackWithin(`[${view.severity}] ${view.title} is ${state}`, MAX_FALLBACK);
+  return escapeSlackWithin(stripControl(`[${view.severity}] ${view.title} is ${state}`), MAX_FALLBACK);
 }

@@ -7,6 +7,15 @@ import { MAX_MESSAGE } from '../../activities/slack/limits.ts';
 import { renderIncident } from '../../activities/slack/render.ts';
 import { roomNames } from '../../activities/slack/room-name.ts';
 import type { IncidentView, PendingApproval } from '../../domain/incident.ts';
+import {
+  listMessage,
+  plainMessage,
+  planMessage,
+  postmortemMessage,
+  statusMessage,
+  timelineMessage,
+} from '../../webhooks/slack/render.ts';
+import { problemsOfMessage } from '../../webhooks/test-support/block-kit.ts';
 import { approvalOf, viewOf } from '../../webhooks/test-support/incident.ts';
 import { hostileText } from './hostile-text.ts';
 
@@ -100,69 +109,12 @@ const anyView: fc.Arbitrary<IncidentView> = fc
   )
   .map((change) => viewOf(change as Partial<IncidentView>));
 
-/** Limits as https://docs.slack.dev/reference/block-kit writes them, by what an object is. */
-function violations(blocks: readonly unknown[]): string[] {
-  const found: string[] = [];
-  const check = (ok: boolean, what: string) => {
-    if (!ok) found.push(what);
-  };
-  const visit = (value: unknown, parent: string): void => {
-    if (Array.isArray(value)) {
-      for (const one of value) visit(one, parent);
-      return;
-    }
-    if (typeof value !== 'object' || value === null) return;
-    const object = value as Record<string, unknown>;
-    const type = String(object.type ?? parent);
-    const text = typeof object.text === 'string' ? object.text : undefined;
-    if (text !== undefined) {
-      check(text.length > 0, `${parent}: empty text`);
-      check(text.isWellFormed(), `${parent}: half a character`);
-      const most = parent === 'header' ? 150 : parent === 'button' ? 75 : parent === 'fields' ? 2_000 : 3_000;
-      check(text.length <= most, `${parent}: ${text.length} characters`);
-    }
-    if (type === 'section') {
-      check('text' in object || 'fields' in object, 'a section has text or fields');
-      const fields = object.fields as unknown[] | undefined;
-      check(fields === undefined || (fields.length > 0 && fields.length <= 10), 'fields');
-      visit(object.text, 'section');
-      visit(object.fields, 'fields');
-      return;
-    }
-    if (type === 'button' && object.confirm !== undefined) {
-      for (const [part, most] of Object.entries({ title: 100, text: 300, confirm: 30, deny: 30 })) {
-        const { text: shown = '' } = ((object.confirm as Record<string, unknown>)[part] ?? {}) as {
-          text?: string;
-        };
-        check(shown.length > 0 && shown.length <= most, `confirm: ${part} of ${shown.length} characters`);
-      }
-      const { confirm: _confirm, ...rest } = object;
-      visit(rest, parent);
-      return;
-    }
-    if (type === 'actions') {
-      const elements = object.elements as unknown[];
-      check(elements.length > 0 && elements.length <= 25, 'elements of actions');
-    }
-    if (type === 'context') check((object.elements as unknown[]).length <= 10, 'elements of context');
-    if (type === 'button') {
-      check(String(object.value).length <= 2_000, 'value of a button');
-      check(String(object.action_id).length <= 255, 'action id');
-    }
-    if (type === 'link') check(String(object.url).length <= 3_000, 'url');
-    for (const inner of Object.values(object)) visit(inner, type);
-  };
-  check(blocks.length > 0 && blocks.length <= 50, 'blocks');
-  for (const block of blocks) visit(block, 'block');
-  return found;
-}
-
 describe("Slack's limits", () => {
   it('hold for the message of any incident', () => {
     fc.assert(
       fc.property(anyView, fc.option(anyText, { nil: undefined }), (view, roomProblem) => {
         const { text, blocks } = renderIncident(view, { roomProblem });
-        expect(violations(blocks)).toEqual([]);
+        expect(problemsOfMessage(blocks)).toEqual([]);
         expect(sizeOf(blocks)).toBeLessThanOrEqual(MAX_MESSAGE);
         // Whatever is cut, it is not what everybody needs.
         if (view.state !== 'closed' && view.state !== 'resolved')
@@ -185,10 +137,35 @@ describe("Slack's limits", () => {
         while (left.length > 0) {
           const postedSeq = (left[0]?.seq ?? 0) - 1;
           const rendered = renderEntries(left, { incidentId: 'inc-1', postedSeq });
-          expect(violations(rendered.message.blocks)).toEqual([]);
+          expect(problemsOfMessage(rendered.message.blocks)).toEqual([]);
           expect(sizeOf(rendered.message.blocks)).toBeLessThanOrEqual(MAX_MESSAGE);
           expect(rendered.left.length).toBeLessThan(left.length);
           left = rendered.left as typeof left;
+        }
+      }),
+    );
+  });
+
+  it('hold for the answers to one person, and the latest of a timeline is in its', () => {
+    fc.assert(
+      fc.property(anyView, anyTexts, (view, texts) => {
+        const entries = texts.map((text, seq) => {
+          return { seq, atMs: 0, kind: 'note' as const, text, actor: text, data: { text } };
+        });
+        const latest = { seq: 99, atMs: 0, kind: 'note' as const, text: 'THE LATEST', actor: 'mara' };
+        const timeline = timelineMessage(view, [...entries, latest], texts[0]);
+        expect(JSON.stringify(timeline.blocks)).toContain('THE LATEST');
+        const postmortem = { markdown: texts.join('\n'), draft: true, atMs: 0 };
+        for (const { text, blocks } of [
+          timeline,
+          statusMessage(view, texts[0]),
+          listMessage([view, view], texts),
+          postmortemMessage('inc-1', postmortem as never),
+          plainMessage(texts.join('\n')),
+          ...view.pendingApprovals.map((pending) => planMessage(view, pending)),
+        ]) {
+          expect(problemsOfMessage(blocks)).toEqual([]);
+          expect(text.length).toBeLessThanOrEqual(4_000);
         }
       }),
     );

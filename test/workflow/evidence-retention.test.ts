@@ -6,10 +6,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEvidenceActivities } from '../../activities/evidence/activities.ts';
 import { SealError, unseal } from '../../activities/evidence/seal.ts';
 import { createVault } from '../../activities/evidence/vault.ts';
@@ -22,6 +22,7 @@ import { loadOrCreateEvidenceKeys } from '../../worker/keys.ts';
 import { createTextKeeper } from '../../worker/samples.ts';
 import { evidenceWorkflowId } from '../../workflows/ids.ts';
 import { type Postgres, startPostgres } from '../setup/postgres.ts';
+import { withTimeSkipping } from './time-skipping.ts';
 
 const INCIDENT = 'inc-3f9a1c2b7d01-0a1b2c3d';
 const DAY_MS = 24 * 3_600_000;
@@ -57,11 +58,8 @@ async function withKeptText(
   await new Promise<void>((resolve) => source.listen(0, '127.0.0.1', resolve));
   const address = source.address();
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/`;
-  const env = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: inject('testServer') } },
-  });
   const records = await openRecords({ postgresUrl: postgres?.url, dir });
-  try {
+  const run = withTimeSkipping(async (env) => {
     const keys = await loadOrCreateEvidenceKeys(dir);
     const config = configSchema.parse({
       samples: { outputs: { type: 'http-json', url, text: 'keep', retention: '30d' } },
@@ -102,9 +100,11 @@ async function withKeptText(
         },
       });
     });
+  });
+  try {
+    await run;
   } finally {
     await records.close();
-    await env.teardown();
     source.closeAllConnections();
     await new Promise((resolve) => source.close(resolve));
     await rm(dir, { recursive: true, force: true });

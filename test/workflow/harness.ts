@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { Runtime, Worker } from '@temporalio/worker';
-import { inject } from 'vitest';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
 import type { Alert, AlertsReceived } from '../../domain/alert.ts';
 import type { Decision, SignedDecision } from '../../domain/decision.ts';
 import type { IncidentView } from '../../domain/incident.ts';
@@ -14,6 +13,7 @@ import { createSignalingActivities } from '../../worker/signaling.ts';
 import { clusterTaskQueue, incidentWorkflowId } from '../../workflows/ids.ts';
 import type { IncidentInput } from '../../workflows/incident/state.ts';
 import * as messages from '../../workflows/messages.ts';
+import { withTimeSkipping } from './time-skipping.ts';
 import { TARGET, type World } from './world.ts';
 
 const SEARCH_ATTRIBUTES = Object.values(messages.SEARCH_ATTRIBUTES);
@@ -26,36 +26,20 @@ export interface RunOptions {
   runbook?: CompiledRunbook;
 }
 
-let runtimeInstalled = false;
-
-/**
- * Runs a test against a time-skipping server of its own: what one test leaves running would hold up the skipped time of
- * the next one. A server starts in half a second.
- */
-export async function withIncident<T>(
+/** Runs a test against a time-skipping server of its own. */
+export function withIncident<T>(
   world: World,
   test: (incident: IncidentDriver) => Promise<T>,
   options: RunOptions = {},
 ): Promise<T> {
-  if (!runtimeInstalled) {
-    const quiet = () => undefined;
-    Runtime.install({
-      logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: console.error },
-    });
-    runtimeInstalled = true;
-  }
-  const env = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: inject('testServer') } },
-  });
-  try {
+  return withTimeSkipping(async (env, orLost) => {
     await env.connection.operatorService.addSearchAttributes({
       namespace: env.namespace ?? 'default',
       searchAttributes: Object.fromEntries(SEARCH_ATTRIBUTES.map((name) => [name, KEYWORD])),
     });
-    return await runOn(env, world, options.runbook ?? unhurried(await shippedRunbook()), test, options);
-  } finally {
-    await env.teardown();
-  }
+    const runbook = options.runbook ?? unhurried(await shippedRunbook());
+    return runOn(env, world, runbook, (incident) => orLost(test(incident)), options);
+  });
 }
 
 /** Runs a test with workers on a server that is there already. */

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { Runtime, Worker } from '@temporalio/worker';
-import { beforeAll, describe, expect, inject, it } from 'vitest';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type {
   NotificationActivities,
   PagingActivities,
@@ -15,6 +15,7 @@ import { workflowBundle } from '../../worker/bundle.ts';
 import { configureWatchdog } from '../../worker/watchdog.ts';
 import { WATCHDOG_WORKFLOW_ID } from '../../workflows/ids.ts';
 import * as messages from '../../workflows/messages.ts';
+import { withTimeSkipping } from './time-skipping.ts';
 
 const MINUTE_MS = 60_000;
 const POLICY: ResolvedPolicy = {
@@ -101,21 +102,13 @@ class Pagers {
 
 let bundle: string;
 beforeAll(async () => {
-  const quiet = () => undefined;
-  Runtime.install({
-    logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: console.error },
-  });
   bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
 });
 
-/** A server of its own for each test: what one leaves running would hold up the skipped time of the next. */
-async function withPagers(
+function withPagers(
   test: (parts: { env: TestWorkflowEnvironment; pagers: Pagers; taskQueue: string }) => Promise<void>,
 ): Promise<void> {
-  const env = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: inject('testServer') } },
-  });
-  try {
+  return withTimeSkipping(async (env, orLost) => {
     const pagers = new Pagers(await env.currentTimeMs(), () => env.currentTimeMs());
     const taskQueue = 'firebreak';
     const worker = await Worker.create({
@@ -124,10 +117,8 @@ async function withPagers(
       workflowBundle: { codePath: bundle },
       activities: pagers.activities(),
     });
-    await worker.runUntil(test({ env, pagers, taskQueue }));
-  } finally {
-    await env.teardown();
-  }
+    await worker.runUntil(orLost(test({ env, pagers, taskQueue })));
+  });
 }
 
 async function startPaging(env: TestWorkflowEnvironment, taskQueue: string, request: PageRequest = REQUEST) {

@@ -73,13 +73,6 @@ async function jiraSystem() {
   return { jira, system: createJiraTickets({ url, email, apiToken, project, ...names }) };
 }
 
-/**
- * Resolving cancels what is under way. The time-skipping server fails a task that cancels an activity which has ended
- * meanwhile ("ACTIVITY_UNKNOWN for scheduledEventId"), loses the update that came with it, and the test waits for ever; seen
- * beside other work only. Real servers drop such a cancellation. So these tests are begun again, on a new server.
- */
-const LOST_TASKS = { retry: 2 };
-
 const waitsForApproval = (view: IncidentView) => view.pendingApprovals.length === 1;
 const hasTicket = ({ steps }: IncidentView) =>
   steps.some(({ uses, outputs }) => uses === 'ticket' && outputs?.key !== undefined);
@@ -87,7 +80,7 @@ const isClosed = (view: IncidentView) => view.state === 'closed';
 const ticketTold = ({ timeline }: IncidentView) =>
   timeline.some(({ text }) => text.startsWith('The ticket has the outcome'));
 
-describe('an incident that recovers', LOST_TASKS, () => {
+describe('an incident that recovers', () => {
   it('leaves verdict, action items, outcome and postmortem in Jira, and closes the ticket', async () => {
     const { jira, system } = await jiraSystem();
     const world = new TicketWorld(system);
@@ -120,7 +113,7 @@ describe('an incident that recovers', LOST_TASKS, () => {
   });
 });
 
-describe('a false positive', LOST_TASKS, () => {
+describe('a false positive', () => {
   it('has the item to tune the classifier filed, once, though every first answer is lost', async () => {
     const emulators = await startEmulators();
     closing.push(() => emulators.close());
@@ -153,7 +146,7 @@ describe('a false positive', LOST_TASKS, () => {
   });
 });
 
-describe('an incident that is followed by another while its ticket cannot be written', LOST_TASKS, () => {
+describe('an incident that is followed by another while its ticket cannot be written', () => {
   it('has its last words all the same, in its own ticket', async () => {
     const jira = await startFakeJira();
     const proxy = await startFaultProxy(jira.url);
@@ -185,7 +178,7 @@ describe('an incident that is followed by another while its ticket cannot be wri
   });
 });
 
-describe('a ticket that could not be opened before the incident was resolved', LOST_TASKS, () => {
+describe('a ticket that could not be opened before the incident was resolved', () => {
   it('is opened all the same, with the outcome', async () => {
     const jira = await startFakeJira();
     const proxy = await startFaultProxy(jira.url);
@@ -238,7 +231,7 @@ function expectTheEndOnce(world: World): void {
   expect(world.ticketStates.at(-1)).toBe('closed');
 }
 
-describe('a ticket system that is away when the incident ends', LOST_TASKS, () => {
+describe('a ticket system that is away when the incident ends', () => {
   it('has all of the end, once, after two hours', async () => {
     const world = new World();
     await withIncident(world, async (incident) => {
@@ -301,7 +294,7 @@ describe('a ticket system that is away when the incident ends', LOST_TASKS, () =
   });
 });
 
-describe('records that are down for longer than the quiet time', LOST_TASKS, () => {
+describe('records that are down for longer than the quiet time', () => {
   it('keep the ticket from no last words', async () => {
     const world = new World();
     await withIncident(world, async (incident) => {
@@ -318,7 +311,7 @@ describe('records that are down for longer than the quiet time', LOST_TASKS, () 
   });
 });
 
-describe('an update that waits as long as a rate limit asks', LOST_TASKS, () => {
+describe('an update that waits as long as a rate limit asks', () => {
   it('does not keep the last words waiting', async () => {
     const world = new LimitedWorld();
     await withIncident(world, async (incident) => {
@@ -333,7 +326,7 @@ describe('an update that waits as long as a rate limit asks', LOST_TASKS, () => 
   });
 });
 
-describe('a ticket that cannot be kept up to date', LOST_TASKS, () => {
+describe('a ticket that cannot be kept up to date', () => {
   it('says so once, and follows by itself when it can', async () => {
     const world = new World();
     world.verdicts = ['recovered'];
@@ -358,7 +351,7 @@ describe('a ticket that cannot be kept up to date', LOST_TASKS, () => {
   });
 });
 
-describe('a ticket system that is away', LOST_TASKS, () => {
+describe('a ticket system that is away', () => {
   it('keeps nothing from being contained, rolled back and closed', async () => {
     const { jira, system } = await jiraSystem();
     const world = new TicketWorld(system);

@@ -1,3 +1,5 @@
+import { within } from '../../activities/within.ts';
+
 /**
  * One after the other, by key. Temporal locks a workflow while it takes a signal: two hundred at once for one incident
  * stand in each other's way until their deadlines pass, in turn each takes milliseconds.
@@ -30,15 +32,5 @@ export class Turns {
   /** Keys that somebody holds or waits for. */
   get size(): number {
     return this.#last.size;
-  }
-}
-
-async function within(promise: Promise<void>, ms: number, tooLate: () => Error): Promise<void> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(tooLate()), ms);
-  try {
-    await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,9 +1,10 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import { Counter, type Registry } from 'prom-client';
+import { within } from '../../activities/within.ts';
 import { EdgeError, edgeErrorOf } from '../errors.ts';
 import { GatewayError } from '../gateway/types.ts';
 import { replyEarly } from '../reply-early.ts';
-import { handlePagerDuty, type PagerDutyDeps, type PagerDutyResult } from './handle.ts';
+import { handlePagerDuty, type PagerDutyDeps } from './handle.ts';
 import { parsePagerDuty } from './schema.ts';
 import { isSignedByPagerDuty, signaturesOf } from './verify.ts';
 
@@ -76,7 +77,11 @@ export async function pagerDutyRoutes(app: FastifyInstance, deps: PagerDutyRoute
       events.inc({ result: 'duplicate' });
       return reply.code(202).send({ result: 'duplicate' });
     }
-    const result = await within(deps.answerWithinMs ?? ANSWER_WITHIN_MS, handlePagerDuty(deps, delivery));
+    const result = await within(
+      handlePagerDuty(deps, delivery),
+      deps.answerWithinMs ?? ANSWER_WITHIN_MS,
+      tooLate,
+    );
     taken.add(delivery.id);
     if (taken.size > REMEMBERED_EVENTS) taken.delete(taken.values().next().value ?? '');
     events.inc({ result });
@@ -89,20 +94,6 @@ export async function pagerDutyRoutes(app: FastifyInstance, deps: PagerDutyRoute
 }
 
 /** The work goes on; told again, it finds the same ids. */
-async function within(timeoutMs: number, work: Promise<PagerDutyResult>): Promise<PagerDutyResult> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(
-        new EdgeError('outcome_unknown', 'It takes too long to take this event.', { retryAfterSeconds: 5 }),
-      );
-    }, timeoutMs);
-  });
-  // Whoever is too late is not waited for any more.
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function tooLate(): EdgeError {
+  return new EdgeError('outcome_unknown', 'It takes too long to take this event.', { retryAfterSeconds: 5 });
 }

@@ -1,3 +1,4 @@
+import { isOver } from '../../domain/next-action.ts';
 import type { OpenIncident, RollbackInquiry, TargetActor } from '../../domain/rollback-inquiry.ts';
 import { type Target, targetKey } from '../../domain/target.ts';
 import { rollbackRequest } from '../../runbooks/steps/rollback/run.ts';
@@ -54,7 +55,7 @@ async function openIncidentsOf({ reader }: RollbackDeps, target: Target): Promis
   const { incidents } = await reader.list({ limit: MAX_LISTED }).catch(() => ({ incidents: [] }));
   return incidents
     .filter((one) => one.target !== undefined && targetKey(one.target) === targetKey(target))
-    .filter(({ state }) => state !== 'closed' && state !== 'resolved')
+    .filter((view) => !isOver(view))
     .map(({ incidentId, title, state, runbook }) => ({ incidentId, title, state, runbook: runbook.name }));
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ACTION_IDS } from './render.ts';
+import { ACTION_IDS } from '../../activities/slack/blocks.ts';
 
 export type ButtonName = keyof typeof ACTION_IDS;
 

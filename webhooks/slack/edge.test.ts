@@ -260,7 +260,7 @@ describe('the slash command', () => {
     expect(body.text).toContain('Harm &lt;!channel&gt; &amp; &lt;https://evil.example|ok&gt; *bold*');
     expect(JSON.stringify(body.blocks)).not.toContain('mrkdwn');
     await command(`status 3f9a`);
-    const status = await slack.message(/Breaker: open/);
+    const status = await slack.message(/is contained/);
     expect(JSON.stringify(status.body.blocks)).toContain('firebreak_approve');
   });
 

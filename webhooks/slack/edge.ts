@@ -1,5 +1,6 @@
 import { App, type Logger, LogLevel } from '@slack/bolt';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { within } from '../../activities/within.ts';
 import type { ReadinessCheck } from '../health.ts';
 import { BUTTON_ID, buttonNamed, readButton } from './buttons.ts';
 import { HELP, parseCommand } from './commands.ts';
@@ -281,10 +282,7 @@ function typed(form: string): string {
 
 /** The answer, where there is one in time; a failure is none. */
 function knownWithin<T>(asked: Promise<T>, timeoutMs: number): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), timeoutMs);
-    asked.then(resolve, () => resolve(undefined)).finally(() => clearTimeout(timer));
-  });
+  return within(asked, timeoutMs, () => new Error('not known in time')).catch(() => undefined);
 }
 
 /** Bolt's log lines in ours: messages only, since its objects may hold whole requests. */

@@ -14,7 +14,7 @@ import type { FormMetadata, FormName } from './forms.ts';
 import {
   listMessage,
   plainMessage,
-  planBlocks,
+  planMessage,
   postmortemMessage,
   type SlackMessage,
   statusMessage,
@@ -235,7 +235,7 @@ async function approveByCommand(
   const { view } = await deps.reader.read(incident);
   const waiting = findWaiting(view, step);
   if (waiting instanceof EdgeError) throw waiting;
-  return plainMessage('Read the plan, then approve exactly it:', planBlocks(view.incidentId, waiting));
+  return planMessage(view, waiting);
 }
 
 async function pressed(

@@ -1,3 +1,5 @@
+import { within } from '../../activities/within.ts';
+
 /** Work that goes on after the answer may last as long as an action is tried for (30 s), and its last two calls (5 s each). */
 const DRAIN_MS = 42_000;
 
@@ -13,11 +15,7 @@ export class InFlight {
 
   /** Waits for all of it, DRAIN_MS at most. Never rejects. */
   async drain(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, DRAIN_MS);
-    });
-    await Promise.race([Promise.allSettled([...this.#working]), late]);
-    clearTimeout(timer);
+    const left = () => new Error('some of it is still being recorded');
+    await within(Promise.allSettled([...this.#working]), DRAIN_MS, left).catch(() => undefined);
   }
 }

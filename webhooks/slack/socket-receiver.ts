@@ -6,6 +6,8 @@ import { isOurTeam } from './team.ts';
 
 /** From the request for an address to Slack's `hello`. */
 const CONNECT_TIMEOUT_MS = 15_000;
+/** The request for an address alone. */
+const REQUEST_TIMEOUT_MS = 10_000;
 /** For the other side to say goodbye; the process does not wait longer for a peer that is gone. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** A connection that ended sooner counts as one that failed: Slack itself renews them after an hour or more. */
@@ -77,10 +79,6 @@ export class SocketReceiver implements Receiver {
     await this.#inFlight.drain();
   }
 
-  drain(): Promise<void> {
-    return this.#inFlight.drain();
-  }
-
   /** For /readyz: never a reason to take no alerts. */
   check(): CheckResult {
     const state = this.#state;
@@ -136,7 +134,7 @@ export class SocketReceiver implements Receiver {
           fetch: (input, init) =>
             this.#options.fetch(input, {
               ...init,
-              signal: AbortSignal.any([stopped, AbortSignal.timeout(10_000)]),
+              signal: AbortSignal.any([stopped, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
             }),
           retryConfig: { retries: 0 },
           rejectRateLimitedCalls: true,

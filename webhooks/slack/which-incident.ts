@@ -1,3 +1,4 @@
+import { isOver } from '../../domain/next-action.ts';
 import { EdgeError } from '../errors.ts';
 import type { IncidentReader } from '../incidents/reader.ts';
 
@@ -33,7 +34,7 @@ export async function whichIncident(
       hint: 'Name the one you mean: /firebreak list',
     });
   }
-  const going = incidents.filter(({ state }) => state !== 'closed' && state !== 'resolved');
+  const going = incidents.filter((view) => !isOver(view));
   const [only, ...others] = going;
   if (notes.length > 0) {
     throw new EdgeError(

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { problemsOfBlocks, problemsOfView } from './block-kit.ts';
+import { problemsOfMessage, problemsOfView } from './block-kit.ts';
 
 export const APP_TOKEN = 'xapp-for-tests';
 /** https://docs.slack.dev/interactivity/handling-user-interaction: a response_url takes five messages. */
@@ -205,7 +205,7 @@ export class SlackSide {
       const uses = (this.#responses.get(path) ?? 0) + 1;
       this.#responses.set(path, uses);
       if (this.refuseResponses || uses > MAX_RESPONSES) return { status: 404, body: {} };
-      const problems = problemsOfBlocks(body.blocks ?? []);
+      const problems = body.blocks === undefined ? [] : problemsOfMessage(body.blocks);
       return problems.length > 0
         ? { ...refuse('invalid_blocks', problems), status: 400 }
         : { body: { ok: true } };
@@ -241,8 +241,8 @@ export class SlackSide {
           : { body: { ok: true, user } };
       }
       case '/api/chat.postEphemeral': {
-        const blocks = typeof body.blocks === 'string' ? JSON.parse(body.blocks) : (body.blocks ?? []);
-        const problems = problemsOfBlocks(blocks);
+        const blocks = typeof body.blocks === 'string' ? JSON.parse(body.blocks) : body.blocks;
+        const problems = blocks === undefined ? [] : problemsOfMessage(blocks);
         return problems.length > 0
           ? refuse('invalid_blocks', problems)
           : { body: { ok: true, message_ts: '1.1' } };

@@ -43,6 +43,8 @@ const TRY_AGAIN_AFTER_MS = 30_000;
 const STEPS_END_WITHIN_MS = 60_000;
 /** A record that is being written when a run ends gets this long; what is left is written by the next run. */
 const RESTART_GRACE_MS = 5_000;
+/** An update of the ticket that is being sent when the incident closes. */
+const TICKET_GRACE_MS = 5_000;
 /** Signals of one run before it starts anew: well below the server's 10,000. */
 const MAX_SIGNALS_PER_RUN = 2_000;
 /** Incidents whose end is handed on to the next run, each with its view: far below Temporal's limit of a payload, 2 MB. */
@@ -198,10 +200,15 @@ class IncidentRun {
     }
   }
 
+  /** What is under way gets a moment to end by itself: a call that is cut off may have been taken all the same. */
+  private async endWithin(tasks: readonly Background[], graceMs: number): Promise<void> {
+    await Promise.race([Promise.all(tasks.map((task) => task.ended)), sleep(graceMs)]);
+    for (const task of tasks) task.scope.cancel();
+  }
+
   /** Goes on in a new run. What is being written gets a moment to end; messages that arrive meanwhile go along. */
   private async restart(background: Background[], next: IncidentInput): Promise<never> {
-    await Promise.race([Promise.all(background.map((task) => task.ended)), sleep(RESTART_GRACE_MS)]);
-    for (const task of background) task.scope.cancel();
+    await this.endWithin(background, RESTART_GRACE_MS);
     if (next.data) this.takeAlerts();
     else next.reopened?.alerts.push(...this.inbox.alerts.splice(0));
     return continueAsNew<typeof incident>(next);
@@ -427,7 +434,7 @@ class IncidentRun {
     const { state, services } = this;
     if (ticketKey(view) === undefined && !isUnderWay(view)) return;
     // An update can wait for an hour, where a rate limit asks for it; what it says is out of date.
-    this.ticket?.scope.cancel();
+    if (this.ticket !== undefined) await this.endWithin([this.ticket], TICKET_GRACE_MS);
     await this.ticket?.ended;
     const problem = await this.writeLastWords(view);
     this.ticketTold = true;

@@ -18,6 +18,9 @@ import {
   titleAgain,
 } from './state.ts';
 
+/** A call to a pager that is under way is let end: one that is cut off may have been taken all the same. Those that wait are not. */
+const CALLS_END_WITHIN_MS = 2_000;
+
 /**
  * Reaches people: sends each role's page until a channel accepts, escalates when nobody acknowledges, passes
  * acknowledgement and resolution on to the vendors. No trigger after resolve. An acknowledgement that lapses at the pager
@@ -120,6 +123,7 @@ export async function paging(input: PagingInput): Promise<void> {
 
   // Nothing may trigger after a resolve, so attempts still under way end first.
   policies.stop();
+  if (sender.busy > 0) await condition(() => sender.busy === 0, CALLS_END_WITHIN_MS);
   sender.attempts.cancel();
   await condition(() => sender.busy === 0);
   await sender.resolve();

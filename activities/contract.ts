@@ -4,7 +4,7 @@
  */
 import type { Breaker } from '../domain/breaker.ts';
 import type { SignedDecision } from '../domain/decision.ts';
-import type { GitOpsRef, ResumePlan, SuspensionState } from '../domain/gitops-plan.ts';
+import type { GitOpsRef, GitRevert, ResumePlan, SuspensionState } from '../domain/gitops-plan.ts';
 import type { HarmReading } from '../domain/harm-history/types.ts';
 import type { ActionItem, IncidentView, Outcome, SampleSummary, TimelineEntry } from '../domain/incident.ts';
 import type { ResolvedPolicy } from '../domain/paging.ts';
@@ -387,6 +387,19 @@ export type PlottedView = Pick<
 export interface WatchdogActivities {
   /** Tells the outside dead man's switch that all is well; `fed` is false where none is configured. */
   feedDeadMansSwitch(): Promise<{ fed: boolean }>;
+}
+
+/** Changes that are proposed in Git: people review them there, and merge. */
+export interface RepositoryActivities {
+  /**
+   * Opens a pull request that takes the change of the images back, once an incident and change. Fails with Refused or
+   * PreconditionFailed where Git does not show one change that did it, and nothing else.
+   */
+  proposeRevert(input: { incidentId: string; target: Target; git: GitRevert }): Promise<
+    | { state: 'opened' | 'found'; url: string; commit: string; files: string[] }
+    /** Git has the images back: the tool has yet to sync them. */
+    | { state: 'in-git'; commit: string }
+  >;
 }
 
 export interface TicketActivities {

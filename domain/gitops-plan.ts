@@ -38,6 +38,16 @@ export interface GitOpsPlan {
   suspend: GitOpsSuspension[];
 }
 
+/** The change in Git that a rollback would take back, as far as the tool's object tells. */
+export interface GitRevert {
+  /** The object that takes the template from Git, for people: `Application argocd/models`. */
+  owner: string;
+  source: GitOpsSource;
+  /** Images that only the template that runs has, and images that only the one to go back to has: they tell the two apart. */
+  leave: string[];
+  bringBack: string[];
+}
+
 /** One object that is suspended for a target, and what can be known about resuming it. */
 export interface SuspensionState extends GitOpsRef {
   /**

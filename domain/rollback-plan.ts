@@ -1,4 +1,4 @@
-import type { GitOpsPlan } from './gitops-plan.ts';
+import type { GitOpsPlan, GitRevert } from './gitops-plan.ts';
 import type { Target } from './target.ts';
 
 /** A revision of a Deployment, read from one of its ReplicaSets. */
@@ -69,6 +69,8 @@ export interface NoRollback {
   reason: string;
   /** The change to revert in Git (unified diff, literal env values masked), where the template comes from there. */
   revert?: string;
+  /** What a pull request is made from, where the runbook asks for one (`gitops: pull-request`). */
+  git?: GitRevert;
   candidates: RevisionSummary[];
 }
 

@@ -31,7 +31,7 @@ export interface ApprovalSpec {
 }
 
 /** What a runbook does with a workload whose template comes from Git. */
-export const GITOPS_POLICIES = ['refuse', 'suspend'] as const;
+export const GITOPS_POLICIES = ['refuse', 'suspend', 'pull-request'] as const;
 
 export type GitOpsPolicy = (typeof GITOPS_POLICIES)[number];
 

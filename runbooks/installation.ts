@@ -19,4 +19,6 @@ export interface Installation {
   endpoints?: readonly string[];
   /** Whether there is a ticket system. */
   ticketing?: boolean;
+  /** Whether changes can be proposed in Git. */
+  pullRequests?: boolean;
 }

@@ -191,7 +191,7 @@ export const runbookSchema = z
         .enum(GITOPS_POLICIES)
         .default('refuse')
         .describe(
-          'Workloads whose template comes from Git. refuse: they are not rolled back, the change to revert is handed over. suspend: their sync is suspended as a part of the approved rollback.',
+          'Workloads whose template comes from Git. refuse: they are not rolled back, the change to revert is handed over. suspend: their sync is suspended as a part of the approved rollback. pull-request: as refuse, and the change is proposed in Git.',
         ),
       metrics: z
         .record(metricName, metricSchema)

@@ -12,6 +12,7 @@ import type {
   NotificationActivities,
   PagingActivities,
   RecordActivities,
+  RepositoryActivities,
   SampleActivities,
   SignalingActivities,
   TicketActivities,
@@ -21,6 +22,7 @@ import type {
 import { createEvidenceActivities } from '../activities/evidence/activities.ts';
 import type { NamedKey } from '../activities/evidence/seal.ts';
 import { createExpressionActivities } from '../activities/expressions/index.ts';
+import { createGitHubReverts } from '../activities/github/revert.ts';
 import { createGitOpsActivities } from '../activities/gitops/index.ts';
 import { createEndpointActivities } from '../activities/http-endpoints/index.ts';
 import {
@@ -63,6 +65,7 @@ type Optional = (reference: string | undefined) => string | undefined;
 export type MainActivities = PagingActivities &
   WatchdogActivities &
   TicketActivities &
+  RepositoryActivities &
   SampleActivities &
   EvidenceActivities &
   NotificationActivities &
@@ -96,6 +99,7 @@ export function createMainActivities(
   const optional: Optional = (reference) => (reference === undefined ? undefined : secret(reference));
   const heartbeat = config.paging.watchdog?.deadMansSwitch;
   const { slack } = config.chat;
+  const { github } = config.gitops.pullRequests;
   return {
     ...createPagingActivities({
       roles: pagerChannels(config, secret),
@@ -104,6 +108,7 @@ export function createMainActivities(
     }),
     ...createWatchdogActivities(heartbeat && { url: urlOf(heartbeat.url, secret) }),
     ...createTicketActivities(ticketOptions(config, { secret, records: parts.records })),
+    ...createGitHubReverts(github && { ...github, token: secret(github.token) }),
     ...createSampleActivities({
       sources: sampleSources(config, secret),
       keepTexts: createTextKeeper(config, parts),

@@ -12,6 +12,7 @@ import { loadConfig, resolveSecret } from './config/load.ts';
 import { accessChecks } from './doctor/access.ts';
 import { onCallChecks, pagingChecks } from './doctor/paging.ts';
 import { answers, PROBE_TIMEOUT_MS, type Probing, probe } from './doctor/probe.ts';
+import { pullRequestChecks } from './doctor/pull-requests.ts';
 import { recordsChecks } from './doctor/records.ts';
 import { slackChannel, slackChecks } from './doctor/slack.ts';
 import { ticketChecks } from './doctor/tickets.ts';
@@ -104,6 +105,7 @@ export function integrationChecks(probing: Probing): Promise<Finding[]>[] {
     ...pagingChecks(probing),
     ...slackChecks(probing),
     ...ticketChecks(probing),
+    ...pullRequestChecks(probing),
     ...recordsChecks(probing),
     ...otherChecks(probing),
   ].map(async (finding) => [await finding].flat());

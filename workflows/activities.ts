@@ -12,6 +12,7 @@ import type {
   NotificationActivities,
   PagingActivities,
   RecordActivities,
+  RepositoryActivities,
   SampleActivities,
   SignalingActivities,
   TicketActivities,
@@ -87,6 +88,13 @@ export type VendorActivities = TicketActivities &
   NotificationActivities &
   EndpointActivities &
   ExpressionActivities;
+
+/** A pull request is a help, and people wait for the word that there is none: a host that is away is given up soon. */
+export const repositories = proxyActivities<RepositoryActivities>({
+  startToCloseTimeout: '60s',
+  scheduleToCloseTimeout: '3m',
+  retry: FOREVER,
+});
 
 /** Vendors people wait for (tickets, samples): slow ones get time, the step's timeout ends the attempts. */
 export function vendors(maxAttempts?: number): VendorActivities {

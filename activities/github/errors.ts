@@ -6,18 +6,31 @@ import { fail, fromAxios } from '../failure.ts';
 const SECONDARY_LIMIT_DELAY_MS = 60_000;
 /** The primary limit resets within the hour; anything beyond is a clock that is wrong. */
 const MAX_DELAY_MS = 60 * 60_000;
-const PERMISSION = 'it needs "Issues: read and write" on the repository (a classic token: scope repo)';
+/** Whose token it is, and what it needs: for whoever mends it. */
+interface TokenNeeds {
+  setting: string;
+  permission: string;
+  /** What the repository may not take from the token: `issues`. */
+  content: string;
+}
+const TICKETS: TokenNeeds = {
+  setting: 'tickets.github.token',
+  permission: 'it needs "Issues: read and write" on the repository (a classic token: scope repo)',
+  content: 'issues',
+};
 
 /**
  * Rules from https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: a limit answers 403 or 429,
  * told from a lack of rights by `retry-after`, `x-ratelimit-remaining: 0` or its message.
  * @param what the call in words: `GitHub create issue in acme/incidents`.
  * @param thing what was acted on: `repository acme/incidents`.
+ * @param needs of the token that was used.
  */
 export function fromGitHub(
   error: unknown,
   what: string,
   thing: string,
+  needs: TokenNeeds = TICKETS,
   nowMs = Date.now(),
 ): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
@@ -36,17 +49,17 @@ export function fromGitHub(
   if (status >= 500) return fail('Unavailable', message, { cause: error });
   switch (status) {
     case 401:
-      return fail('Unauthorized', `${message}: tickets.github.token was not accepted; ${PERMISSION}`, {
+      return fail('Unauthorized', `${message}: ${needs.setting} was not accepted; ${needs.permission}`, {
         cause: error,
       });
     case 403:
-      return fail('Unauthorized', `${message}: the token has no right to it; ${PERMISSION}`, {
+      return fail('Unauthorized', `${message}: the token has no right to it; ${needs.permission}`, {
         cause: error,
       });
     case 404:
       return fail(
         'NotFound',
-        `${message}: ${thing} does not exist, or the token may not see it; ${PERMISSION}`,
+        `${message}: ${thing} does not exist, or the token may not see it; ${needs.permission}`,
         {
           cause: error,
         },
@@ -60,7 +73,7 @@ export function fromGitHub(
     case 422:
       return fail(
         'InvalidInput',
-        `${message}: GitHub refused the content; look whether ${thing} takes issues from this token, and try it by hand`,
+        `${message}: GitHub refused the content; look whether ${thing} takes ${needs.content} from this token, and try it by hand`,
         { cause: error },
       );
     default:

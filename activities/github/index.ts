@@ -1,4 +1,3 @@
-import { Octokit } from 'octokit';
 import { fail } from '../failure.ts';
 import {
   ACTION_ITEM_LABEL,
@@ -10,6 +9,7 @@ import {
   withSeverity,
 } from '../tickets/labels.ts';
 import { ACTIVITY_DEADLINE_MS, type Ticket, type TicketSystem } from '../tickets/system.ts';
+import { connectGitHub } from './connect.ts';
 import { fromGitHub, isRefusedContent } from './errors.ts';
 import { findComment, findIssue, labelNames, ownAccount, type RepositoryCall } from './issues.ts';
 import { changeLabels } from './label-changes.ts';
@@ -43,7 +43,7 @@ const REST_OF_BODY = "The whole text is in the incident's record.";
  * API for attachments: files are left to the links in the text.
  */
 export function createGitHubTickets(options: GitHubTicketsOptions): TicketSystem {
-  const octokit = connect(options);
+  const octokit = connectGitHub({ ...options, setting: 'tickets.github' });
   const { issues } = octokit.rest;
   const { owner, repo } = options;
   const name = `${owner}/${repo}`;
@@ -208,26 +208,4 @@ async function tried<T>(what: string, thing: string, work: () => Promise<T>): Pr
   } catch (error) {
     throw fromGitHub(error, what, thing);
   }
-}
-
-/** Octokit that makes one attempt: waiting and retrying are Temporal's, where they are seen and bounded. */
-function connect({ token, apiUrl }: GitHubTicketsOptions): Octokit {
-  const silent = () => undefined;
-  const octokit = new Octokit({
-    auth: token,
-    baseUrl: apiUrl.replace(/\/+$/, ''),
-    userAgent: 'firebreak',
-    retry: { enabled: false },
-    throttle: { enabled: false },
-    log: { debug: silent, info: silent, warn: silent, error: silent },
-  });
-  // Pages for people are answered 200 too, and Octokit passes their text on: it would be taken for an empty list of issues.
-  octokit.hook.after('request', ({ data }) => {
-    if (typeof data === 'object' && data !== null) return;
-    throw fail(
-      'Unavailable',
-      'GitHub answered something else than JSON: is tickets.github.apiUrl right (https://HOST/api/v3 of an Enterprise Server)?',
-    );
-  });
-  return octokit;
 }

@@ -3,6 +3,7 @@ import type { NoRollback, RevisionSummary, RollbackPlan } from '../../domain/rol
 import { type Target, targetKey } from '../../domain/target.ts';
 import type { KubernetesActivities } from '../contract.ts';
 import { fail } from '../failure.ts';
+import { planRevert } from '../gitops/plan-revert.ts';
 import { planSuspension, type SuspensionAnswer } from '../gitops/plan-suspension.ts';
 import { chooseRevision, type Served, whyNever } from './choose-revision.ts';
 import { type ClusterClients, type ClusterMap, clientsFor } from './cluster-clients.ts';
@@ -46,12 +47,8 @@ export async function planRollback(
   const revisions = await readObserved(clients, target);
   const { type, workload, current } = revisions;
   const summaryOf = (revision: RawRevision): RevisionSummary => summarise(revisions, revision, ledger);
-  const none = (reason: string, revert?: string): { none: NoRollback } => ({
-    none: {
-      reason,
-      candidates: candidatesOf(revisions, summaryOf),
-      ...(revert === undefined ? {} : { revert }),
-    },
+  const none = (reason: string, more: Pick<NoRollback, 'revert' | 'git'> = {}): { none: NoRollback } => ({
+    none: { reason, candidates: candidatesOf(revisions, summaryOf), ...more },
   });
 
   const refusal = (await controlledByChain(clients, workload)) ?? type.refusal(workload);
@@ -91,7 +88,13 @@ export async function planRollback(
   );
   // Where Git has brought the template back already there is nothing to refuse: what follows can prove the recovery.
   const changes = chosen.templateHash !== from.templateHash;
-  if (byGit !== undefined && changes) return none(byGit, diff);
+  if (byGit !== undefined && changes) {
+    if (gitops !== 'pull-request') return none(byGit, { revert: diff });
+    const revert = await planRevert(clients, target, workload.metadata, { from, to: chosen });
+    return 'git' in revert
+      ? none(byGit, { revert: diff, git: revert.git })
+      : none(`${byGit}, and no pull request can be made: ${revert.problem}`, { revert: diff });
+  }
   const suspended = changes && suspension !== undefined && 'warnings' in suspension ? suspension : undefined;
   const unhashed: Omit<RollbackPlan, 'hash'> = {
     target,

@@ -13,6 +13,7 @@ export function checkInstallation(view: RunbookView, source: YamlSource): Proble
   if (installation === undefined) return [];
   return [
     ...checkTargetNames(view, installation, source),
+    ...checkPullRequests(view, installation, source),
     ...view.steps.flatMap((step) => [
       ...checkReferences(step, installation, source),
       ...checkApprovers(step, installation, source),
@@ -45,6 +46,13 @@ function checkReferences(step: StepView, installation: Installation, source: Yam
     const { rule, what, names } = KINDS[kind];
     return missing(names(installation), name, what).map((message) => source.problem(rule, at, message));
   });
+}
+
+function checkPullRequests(view: RunbookView, installation: Installation, source: YamlSource): Problem[] {
+  if (view.gitops !== 'pull-request' || installation.pullRequests !== false) return [];
+  const message =
+    'the configuration says nowhere where pull requests are made: configure gitops.pullRequests, or write gitops: refuse';
+  return [source.problem('config/pull-requests', ['spec', 'gitops'], message)];
 }
 
 function missing(names: readonly string[] | undefined, name: string, what: string): string[] {

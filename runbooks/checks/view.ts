@@ -23,6 +23,7 @@ export interface RunbookView {
   installation: Installation | undefined;
   metrics: Map<string, Record<string, unknown>>;
   severity: unknown;
+  gitops: unknown;
   steps: StepView[];
 }
 
@@ -81,6 +82,7 @@ export function viewOf(value: unknown, options: ViewOptions = {}): RunbookView {
       Object.entries(recordOf(spec.metrics)).map(([name, metric]) => [name, recordOf(metric)]),
     ),
     severity: spec.severity,
+    gitops: spec.gitops,
     steps: listOf(spec.steps).map((item, index) => {
       const step = recordOf(item);
       return {

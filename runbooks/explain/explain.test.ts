@@ -51,6 +51,9 @@ describe('explainRunbook', () => {
       expect.stringMatching(/^rollback: .*its sync is suspended with that/),
     ]);
     expect(rollback('refuse')).toEqual([]);
+    expect(rollback('pull-request')).toEqual([]);
+    const proposed = explainRunbook({ ...shipped, gitops: 'pull-request' }).changesProduction;
+    expect(proposed.join()).toMatch(/it is not rolled back, and a pull request takes the change back in Git/);
   });
 
   it('counts containment from the moment at which a standing condition holds', () => {

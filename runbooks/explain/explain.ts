@@ -83,8 +83,10 @@ function isChange(step: StepPlan): boolean {
 
 /** Where nothing is said, a workload from Git is not rolled back at all. */
 function gitText({ uses }: StepPlan, { gitops }: CompiledRunbook): string {
-  if (uses !== 'rollback' || gitops !== 'suspend') return '';
-  return '; where Git writes the target, its sync is suspended with that, until Git no longer renders what was left';
+  if (uses !== 'rollback' || gitops === 'refuse') return '';
+  return gitops === 'suspend'
+    ? '; where Git writes the target, its sync is suspended with that, until Git no longer renders what was left'
+    : '; where Git writes the target, it is not rolled back, and a pull request takes the change back in Git';
 }
 
 /** As workflows/incident/workflow.ts resolves it: what is not proved to be mitigated does not end by itself. */

@@ -218,4 +218,10 @@ export const LANGUAGE_RULES = defineRules({
     why: 'The step would fail in every incident.',
     mend: 'Configure tickets, or take the step out.',
   },
+  'config/pull-requests': {
+    severity: 'error',
+    asks: 'Where a change is taken back by pull request, its host is configured (gitops.pullRequests).',
+    why: 'Nothing would be proposed, in every incident.',
+    mend: 'Configure gitops.pullRequests, or write gitops: refuse.',
+  },
 });

@@ -11,6 +11,7 @@ import type {
   MetricReading,
   NotificationActivities,
   RecordActivities,
+  RepositoryActivities,
   SampleActivities,
   TicketActivities,
   TrafficActivities,
@@ -18,6 +19,7 @@ import type {
 } from '../../activities/contract.ts';
 import type { SignedDecision } from '../../domain/decision.ts';
 import type { FailureType } from '../../domain/failure.ts';
+import type { GitRevert } from '../../domain/gitops-plan.ts';
 import type {
   IncidentView,
   Milestone,
@@ -100,6 +102,12 @@ export interface StepContext {
   keepHarmHistory(): Promise<void>;
   /** Sends the target's actor a command and waits for its answer. @throws StepFailure with the actor's reason. */
   command(action: TargetAction): Promise<TargetResult>;
+  /** Opens a pull request, or says why it could not be. Takes minutes at most. */
+  proposeRevert(
+    git: GitRevert,
+  ): Promise<
+    Awaited<ReturnType<RepositoryActivities['proposeRevert']>> | { state: 'failed'; problem: string }
+  >;
   /** Resolves when each role was accepted by one channel. */
   page(request: Omit<PageRequest, 'id' | 'dedupKey'> & { reason?: string }): Promise<void>;
   /** Waits until the target's traffic is at most `maxShare` of what it was. */

@@ -10,6 +10,7 @@ import type {
   NotificationActivities,
   PagingActivities,
   RecordActivities,
+  RepositoryActivities,
   SampleActivities,
   SignalingActivities,
   TicketActivities,
@@ -30,6 +31,7 @@ type EveryActivity = ChatActivities &
   SampleActivities &
   SignalingActivities &
   TicketActivities &
+  RepositoryActivities &
   TrafficActivities;
 
 /** Activities that answer at once; the others are made with how long they take. */

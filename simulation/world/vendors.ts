@@ -34,6 +34,7 @@ export const VENDOR_OF: Readonly<Record<string, Vendor>> = {
   awaitDiverted: 'prometheus',
   sendPage: 'pager',
   updatePage: 'pager',
+  proposeRevert: 'tickets',
   openTicket: 'tickets',
   commentTicket: 'tickets',
   updateTicket: 'tickets',

@@ -270,6 +270,14 @@ export class World {
       async updatePage() {
         return { updated: ['pager'] };
       },
+      async proposeRevert() {
+        return {
+          state: 'opened',
+          url: 'https://git.example/pulls/1',
+          commit: '0000000000000000000000000000000000000000',
+          files: ['deployment.yaml'],
+        };
+      },
       async openTicket() {
         const created = world.#tickets === 0;
         world.#tickets = 1;

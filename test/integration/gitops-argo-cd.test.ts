@@ -427,3 +427,32 @@ describe('what the marks of a workload cannot make Firebreak do', () => {
     ).rejects.toMatchObject({ type: 'Refused' });
   });
 });
+
+describe('a rollback under Argo CD with gitops: pull-request', () => {
+  it('is refused with where in Git the change is, and what tells it', async () => {
+    await shipWithApp('proposed');
+    const { reason, revert, git } = await argo.refusal('proposed', 'pull-request');
+    expect(reason).toMatch(/takes the template from Git and would undo a rollback here$/);
+    expect(revert).toContain(V2);
+    expect(git).toEqual({
+      owner: `Application ${argo.tools}/proposed`,
+      source: {
+        repository: SOURCE.repoURL,
+        path: SOURCE.path,
+        follows: SOURCE.targetRevision,
+        revision: BAD,
+      },
+      leave: [V2],
+      bringBack: [V1],
+    });
+    // Nothing is suspended for it.
+    expect(await automatedOf('proposed')).toEqual(AUTOMATED);
+  });
+
+  it('says why no pull request can be made where the application does not agree', async () => {
+    await argo.ship('claimed', { annotations: marksOf('nowhere', 'claimed') });
+    const { reason, git } = await argo.refusal('claimed', 'pull-request');
+    expect(reason).toMatch(/no pull request can be made: .*there is no Application nowhere/);
+    expect(git).toBeUndefined();
+  });
+});

@@ -14,6 +14,7 @@ import { createGitOpsActivities } from '../../activities/gitops/index.ts';
 import type { RawObject } from '../../activities/gitops/objects.ts';
 import type { Decision, SignedDecision } from '../../domain/decision.ts';
 import type { NoRollback, RollbackPlan } from '../../domain/rollback-plan.ts';
+import type { GitOpsPolicy } from '../../domain/runbook.ts';
 import { CLUSTER, INCIDENT, type KubeWorld, openKubeWorld, until } from './kubernetes-fixture.ts';
 
 const API = {
@@ -39,8 +40,8 @@ export interface GitOpsWorld {
   gitops: GitOpsActivities;
   /** Ships two images, with these marks on the workload. */
   ship(name: string, marks: Marks): Promise<void>;
-  plan(name: string, policy?: 'refuse' | 'suspend'): Promise<RollbackPlan>;
-  refusal(name: string, policy?: 'refuse' | 'suspend'): Promise<NoRollback>;
+  plan(name: string, policy?: GitOpsPolicy): Promise<RollbackPlan>;
+  refusal(name: string, policy?: GitOpsPolicy): Promise<NoRollback>;
   apply(plan: RollbackPlan, decisions?: SignedDecision[]): ReturnType<Apply>;
   signedHash(hash: string, changes?: Partial<Decision>): SignedDecision;
   create(kind: Kind, name: string, object: Partial<RawObject>, manager?: string): Promise<RawObject>;
@@ -78,7 +79,7 @@ export async function openGitOpsWorld(): Promise<GitOpsWorld> {
     await rulesOf('firebreak-gitops'),
   );
 
-  const ask = (name: string, policy: 'refuse' | 'suspend') =>
+  const ask = (name: string, policy: GitOpsPolicy) =>
     world.activities().planRollback({
       target: world.target(name),
       to: 'previous',

@@ -277,3 +277,15 @@ describe('a rollback under a Flux HelmRelease with gitops: suspend', () => {
     expect(await suspendOf('HelmRelease', name)).toBeUndefined();
   });
 });
+
+it('a rollback under a Flux Kustomization with gitops: pull-request is refused with where in Git the change is', async () => {
+  await shipWithKustomization('proposed');
+  const { git } = await flux.refusal('proposed', 'pull-request');
+  expect(git).toMatchObject({
+    owner: `Kustomization ${flux.tools}/proposed`,
+    source: { repository: 'https://git.example.com/models', path: './prod', follows: 'main' },
+    leave: [V2],
+    bringBack: [V1],
+  });
+  expect(await suspendOf('Kustomization', 'proposed')).toBeUndefined();
+});

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 import type { SignalingActivities } from '../../activities/contract.ts';
 import type { Decision } from '../../domain/decision.ts';
+import type { GitRevert } from '../../domain/gitops-plan.ts';
 import type { IncidentView } from '../../domain/incident.ts';
 import type { ApprovalSpec, CompiledRunbook, StepPlan } from '../../domain/runbook.ts';
 import type { Mode } from '../../domain/target.ts';
@@ -46,16 +47,16 @@ const waitsFor = (id: string) => (view: IncidentView) =>
 const endedAs = (id: string, status: string) => (view: IncidentView) => stepOf(view, id)?.status === status;
 const told = (view: IncidentView) => view.timeline.map(({ text }) => text);
 
-async function run(
+function run<T>(
   world: World,
   runbook: CompiledRunbook,
-  test: (incident: IncidentDriver) => Promise<void>,
-): Promise<void> {
-  await withIncident(
+  test: (incident: IncidentDriver) => Promise<T>,
+): Promise<T> {
+  return withIncident(
     world,
     async (incident) => {
       await incident.send(incident.alert());
-      await test(incident);
+      return test(incident);
     },
     { runbook },
   );
@@ -233,15 +234,37 @@ describe('pre-approval', () => {
   });
 });
 
+/** Git writes the template; `git` says where, for a pull request. */
+class GitWorld extends World {
+  readonly git: GitRevert | undefined;
+  proposal: () => ReturnType<AllActivities['proposeRevert']> = async () => ({
+    state: 'opened',
+    url: 'https://git.example/pulls/7',
+    commit: 'c0ffee',
+    files: ['llm.yaml'],
+  });
+
+  constructor(git?: GitRevert) {
+    super();
+    this.git = git;
+  }
+
+  override activities(signalTarget: SignalingActivities): AllActivities {
+    const reason = 'Argo CD application models takes the template from Git';
+    const none = { reason, revert: '-image: v2\n+image: v1', git: this.git, candidates: [this.previous] };
+    return {
+      ...super.activities(signalTarget),
+      planRollback: async () => ({ none }),
+      proposeRevert: () => {
+        this.proposals++;
+        return this.proposal();
+      },
+    };
+  }
+}
+
 describe('gitops: refuse', () => {
   it('hands the change over to whoever reverts it in Git, and changes nothing', async () => {
-    class GitWorld extends World {
-      override activities(signalTarget: SignalingActivities): AllActivities {
-        const reason = 'Argo CD application models takes the template from Git';
-        const none = { reason, revert: '-image: v2\n+image: v1', candidates: [this.previous] };
-        return { ...super.activities(signalTarget), planRollback: async () => ({ none }) };
-      }
-    }
     const world = new GitWorld();
     await run(world, await shippedRunbook(), async (incident) => {
       const view = await incident.until('refused', endedAs('rollback', 'failed'));
@@ -254,7 +277,54 @@ describe('gitops: refuse', () => {
       });
       expect(view.pendingApprovals).toEqual([]);
       expect(world.rollouts).toBe(0);
+      expect(world.proposals).toBe(0);
     });
+  });
+});
+
+describe('gitops: pull-request', () => {
+  const GIT: GitRevert = {
+    owner: 'Application argocd/models',
+    source: { repository: 'https://git.example/acme/models', path: 'prod', follows: 'main' },
+    leave: ['llm:v2'],
+    bringBack: ['llm:v1'],
+  };
+  const refused = async (world: GitWorld) =>
+    run(world, await shippedRunbook(), async (incident) => {
+      const view = await incident.until('refused', endedAs('rollback', 'failed'));
+      expect(world.rollouts).toBe(0);
+      return view;
+    });
+
+  it('opens one, and tells people to merge it', async () => {
+    const world = new GitWorld(GIT);
+    const view = await refused(world);
+    expect(view.humanNeeded.join()).toMatch(
+      /Merge https:\/\/git\.example\/pulls\/7, which takes it back in Git, and let Application argocd\/models sync it\. Then retry/,
+    );
+    expect(told(view)).toContain('Pull request opened: https://git.example/pulls/7');
+    expect(world.proposals).toBe(1);
+  });
+
+  it('hands the change over where none can be made, and says why', async () => {
+    const world = new GitWorld(GIT);
+    world.proposal = async () => {
+      throw ApplicationFailure.nonRetryable('llm.yaml was changed again', 'PreconditionFailed');
+    };
+    const view = await refused(world);
+    expect(view.humanNeeded.join()).toMatch(
+      /No pull request could be made: llm\.yaml was changed again\. Revert it in Git: see the prepared change/,
+    );
+  });
+
+  it('opens none in a mode that changes nothing', async () => {
+    const world = new GitWorld(GIT);
+    world.facts = { ...world.facts, mode: 'observe' };
+    const view = await run(world, await shippedRunbook(), (incident) =>
+      incident.until('observed', endedAs('rollback', 'failed')),
+    );
+    expect(world.proposals).toBe(0);
+    expect(JSON.stringify(view.timeline)).toContain('In observe mode no pull request is made');
   });
 });
 

@@ -15,6 +15,7 @@ import type {
   NotificationActivities,
   PagingActivities,
   RecordActivities,
+  RepositoryActivities,
   SampleActivities,
   SignalingActivities,
   TicketActivities,
@@ -44,6 +45,7 @@ export type AllActivities = ChatActivities &
   NotificationActivities &
   PagingActivities &
   RecordActivities &
+  RepositoryActivities &
   SampleActivities &
   SignalingActivities &
   TicketActivities &
@@ -138,6 +140,7 @@ export class World {
   /** Times that the outside dead man's switch was fed. */
   fed = 0;
   tickets = 0;
+  proposals = 0;
   /** Action items that have tickets. */
   filed: string[] = [];
   /** What the ticket said, one update after the other. */
@@ -328,6 +331,15 @@ export class World {
       async updatePage({ role, action }) {
         world.pageUpdates.push(`${role} ${action}`);
         return { updated: ['pagerduty'] };
+      },
+      async proposeRevert() {
+        world.proposals++;
+        return {
+          state: 'opened',
+          url: 'https://github.example/pull/7',
+          commit: 'c0ffee',
+          files: ['llm.yaml'],
+        };
       },
       async openTicket() {
         if (world.ticketProblem) throw ApplicationFailure.nonRetryable(world.ticketProblem, 'Unauthorized');

@@ -29,6 +29,7 @@ access:
     channels: ['ml-platform'],
     endpoints: ['model-gateway'],
     ticketing: false,
+    pullRequests: false,
   });
 });
 

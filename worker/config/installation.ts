@@ -14,6 +14,7 @@ export function installationOf(config: FirebreakConfig): Installation {
     channels: Object.keys(config.notifications),
     endpoints: Object.keys(config.http),
     ticketing: config.tickets.github !== undefined || config.tickets.jira !== undefined,
+    pullRequests: config.gitops.pullRequests.github !== undefined,
   };
 }
 

@@ -91,7 +91,7 @@ export const clusterSchema = z
           .max(50)
           .default([])
           .describe(
-            'Where Applications of Argo CD, Kustomizations and HelmReleases may be suspended by runbooks with gitops: suspend.',
+            'Where Applications of Argo CD, Kustomizations and HelmReleases may be read, and suspended by runbooks with gitops: suspend.',
           ),
       })
       .prefault({}),
@@ -426,6 +426,28 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   tickets: ticketsSchema({ secretRef, httpUrl }).prefault({}),
+  gitops: z
+    .strictObject({
+      pullRequests: z
+        .strictObject({
+          github: z
+            .strictObject({
+              token: secretRef.describe(
+                'Fine-grained or installation token with "Contents" and "Pull requests": read and write.',
+              ),
+              apiUrl: httpUrl.default('https://api.github.com'),
+              repositories: z
+                .array(z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'owner/name'))
+                .min(1)
+                .max(100)
+                .describe('The only ones in which pull requests are made.'),
+            })
+            .optional(),
+        })
+        .prefault({})
+        .describe('Where runbooks with gitops: pull-request propose to take a change back.'),
+    })
+    .prefault({}),
   samples: z.record(z.string(), sampleSource).default({}),
   notifications: z.record(referenceName, notificationChannel).default({}),
   stakeholders: z

@@ -38,7 +38,7 @@ const WELL: Record<string, Handler> = {
   'POST /slack/users.lookupByEmail': () => ({
     body: { ok: true, user: { id: 'U1', is_email_confirmed: true } },
   }),
-  'GET /github/repos/acme/llm': () => ({ body: { has_issues: true } }),
+  'GET /github/repos/acme/llm': () => ({ body: { has_issues: true, permissions: { push: true } } }),
   'POST /github/repos/acme/llm/issues': () => ({ status: 422, body: { message: 'Validation Failed' } }),
   // PagerDuty's Events API v2: 202, also for the end of what it does not know; 400 for a key that is none.
   'POST /pagerduty/v2/enqueue': (_request, body) =>
@@ -98,6 +98,11 @@ function configOf(change: object = {}) {
       },
     },
     tickets: { github: { token: 'env:GH', repository: 'acme/llm', apiUrl: `${base}/github` } },
+    gitops: {
+      pullRequests: {
+        github: { token: 'env:GH', repositories: ['acme/llm'], apiUrl: `${base}/github` },
+      },
+    },
     access: {
       people: [
         { id: 'maria', name: 'Maria', email: 'maria@example.com', groups: ['ml-oncall', 'security-oncall'] },
@@ -132,6 +137,7 @@ const PARTS = [
   'chat: slack socket mode',
   'chat: slack people',
   'tickets: github',
+  'pull requests: acme/llm',
   'pager pagerduty of ml-oncall',
   'watchdog',
   'pagerduty REST API',
@@ -265,6 +271,21 @@ describe('what is missing is named with what to add', () => {
       /switched off/,
     ],
     ['tickets: github', { 'POST /github/repos/acme/llm/issues': () => ({ status: 403 }) }, /give it Issues/],
+    [
+      'pull requests: acme/llm',
+      { 'GET /github/repos/acme/llm': () => ({ status: 401 }) },
+      /Contents and Pull requests: read and write/,
+    ],
+    [
+      'pull requests: acme/llm',
+      { 'GET /github/repos/acme/llm': () => ({ body: { permissions: { push: false } } }) },
+      /give it Contents: read and write/,
+    ],
+    [
+      'pull requests: acme/llm',
+      { 'GET /github/repos/acme/llm': () => ({ body: { archived: true } }) },
+      /archived/,
+    ],
     [
       'pager pagerduty of ml-oncall',
       { 'POST /pagerduty/v2/enqueue': () => ({ status: 400 }) },

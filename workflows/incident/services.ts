@@ -26,7 +26,7 @@ import { targetKey } from '../../domain/target.ts';
 import type { TargetAction, TargetResult } from '../../domain/target-command.ts';
 import { fillTemplate, splitTemplate } from '../../domain/template.ts';
 import { type StepContext, StepFailure } from '../../runbooks/steps/context.ts';
-import { clusterActivities, clusterWaits, records, signaling, vendors } from '../activities.ts';
+import { clusterActivities, clusterWaits, records, repositories, signaling, vendors } from '../activities.ts';
 import { readFailure } from '../failure.ts';
 import { pagingWorkflowId } from '../ids.ts';
 import {
@@ -554,6 +554,15 @@ export class IncidentServices {
           maxShare,
           timeoutMs,
         });
+      },
+      async proposeRevert(git) {
+        const { incidentId } = services.incident.data;
+        try {
+          return await repositories.proposeRevert({ incidentId, target: services.target(), git });
+        } catch (error) {
+          if (isCancellation(error)) throw error;
+          return { state: 'failed', problem: readFailure(error).message };
+        }
       },
       evaluate: (expressions) => services.evaluate(expressions, plan.retry?.maxAttempts),
       measure: (expression) => services.measure(expression),

@@ -1,3 +1,4 @@
+import type { GitRevert } from '../../../domain/gitops-plan.ts';
 import type {
   NoRollback,
   PlanApproval,
@@ -68,17 +69,44 @@ function summaryOf(plan: RollbackPlan): string {
 }
 
 /** No plan: what people can do instead. The change to revert in Git goes to the timeline, for whoever does it. */
-function refusalOf(context: StepContext, { reason, revert, candidates }: NoRollback): StepFailure {
+async function refusalOf(
+  context: StepContext,
+  { reason, revert, git, candidates }: NoRollback,
+): Promise<StepFailure> {
   if (revert !== undefined) {
     context.record('evidence', 'Prepared the change to revert in Git', { step: context.step.id, revert });
+    const how = git === undefined ? BY_HAND : await proposed(context, git);
     return new StepFailure(
       'Refused',
-      `No rollback was planned: ${reason}. Revert it in Git: see the prepared change on the timeline. Then retry the step with the revision that Git has brought back, so that recovery is proved`,
+      `No rollback was planned: ${reason}. ${how}. Then retry the step with the revision that Git has brought back, so that recovery is proved`,
     );
   }
   const choices = candidates.map((candidate) => `${candidate.revision} (${imagesOf(candidate)})`).join(', ');
   const choose = choices ? ` Choose one of the revisions ${choices} by retrying the step with it.` : '';
   return new StepFailure('Refused', `No rollback was planned: ${reason}.${choose}`);
+}
+
+const BY_HAND = 'Revert it in Git: see the prepared change on the timeline';
+
+/** Opens a pull request, which changes nothing by itself. @returns what people do then. */
+async function proposed(context: StepContext, git: GitRevert): Promise<string> {
+  const { mode, drill } = context.view();
+  if (mode === 'observe' || drill !== undefined) {
+    const why = drill === undefined ? 'In observe mode' : 'In a drill';
+    return `${why} no pull request is made. ${BY_HAND}`;
+  }
+  const answer = await context.proposeRevert(git);
+  if (answer.state === 'failed') {
+    context.record('evidence', 'No pull request could be made', {
+      step: context.step.id,
+      problem: answer.problem,
+    });
+    return `No pull request could be made: ${answer.problem}. ${BY_HAND}`;
+  }
+  if (answer.state === 'in-git') return `Git has it back already: let ${git.owner} sync it`;
+  const { state, url, commit, files } = answer;
+  context.record('evidence', `Pull request ${state}: ${url}`, { step: context.step.id, commit, files });
+  return `Merge ${url}, which takes it back in Git, and let ${git.owner} sync it`;
 }
 
 async function prepare(context: StepContext): Promise<Prepared> {
@@ -92,7 +120,7 @@ async function prepare(context: StepContext): Promise<Prepared> {
     to,
     ...(rehearsal ? { rehearsal } : {}),
   });
-  if (answer.kind === 'no-plan') throw refusalOf(context, answer.none);
+  if (answer.kind === 'no-plan') throw await refusalOf(context, answer.none);
   if (answer.kind !== 'plan')
     throw new StepFailure('InvalidInput', `the target answered ${answer.kind} to a plan`);
   const { plan } = answer;

@@ -12,7 +12,9 @@ export const sampleInput = z
   .strictObject({
     from: z.string().min(1).describe('Name of a source in the configuration (samples.<name>).'),
     limit: z.int().min(1).max(MAX_SAMPLES).default(MAX_SAMPLES).describe('At most this many, newest first.'),
-    window: duration.default(900_000).describe('How far to look back; default 15m.'),
+    window: duration
+      .default(900_000)
+      .describe('How far to look back before the incident began; default 15m.'),
     attachTo: stepId.optional().describe('Id of the ticket step whose ticket gets the summary.'),
   })
   .transform(({ window, ...rest }) => ({ ...rest, windowMs: window }));
@@ -26,7 +28,7 @@ export const definition = defineStep({
   needsTarget: true,
   whenUnknownDefault: 'run',
   describe: ({ from, limit, windowMs, attachTo }) =>
-    `samples up to ${limit} harmful outputs of the last ${writeDuration(windowMs)} from ${from}${attachTo ? `, for the ticket of ${attachTo}` : ''}`,
+    `samples up to ${limit} harmful outputs of the incident and the ${writeDuration(windowMs)} before it from ${from}${attachTo ? `, for the ticket of ${attachTo}` : ''}`,
   references: ({ from }) =>
     typeof from === 'string' ? [{ kind: 'source', name: from, path: ['from'] }] : [],
   check: (step, view) => {

@@ -7,11 +7,13 @@ export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as SampleInput;
     const toMs = context.nowMs();
+    // Tried again hours later, when their store is back, it is still about the outputs that the incident began with.
+    const beganMs = context.view().milestones.triggered ?? toMs;
     const samples = await context.vendors.collectSamples({
       incidentId: context.incidentId,
       source: input.from,
       target: context.target(),
-      fromMs: toMs - input.windowMs,
+      fromMs: Math.min(beganMs, toMs) - input.windowMs,
       toMs,
       limit: input.limit,
     });

@@ -50,7 +50,11 @@ function deployment(image: string, replicas = 2): string {
 }
 
 /** Commits files (null: takes them out) and gives the commit's id. */
-async function commit(message: string, files: Record<string, string | null>): Promise<string> {
+async function commit(
+  message: string,
+  files: Record<string, string | null>,
+  parents?: string[],
+): Promise<string> {
   const { commit: tip } = (await octokit.rest.repos.getBranch({ ...place, branch })).data;
   const { data: parent } = await octokit.rest.git.getCommit({ ...place, commit_sha: tip.sha });
   const { data: tree } = await octokit.rest.git.createTree({
@@ -65,10 +69,14 @@ async function commit(message: string, files: Record<string, string | null>): Pr
     ...place,
     message,
     tree: tree.sha,
-    parents: [tip.sha],
+    parents: parents ?? [tip.sha],
   });
   await octokit.rest.git.updateRef({ ...place, ref: `heads/${branch}`, sha: data.sha });
   return data.sha;
+}
+
+async function tipOf(): Promise<string> {
+  return (await octokit.rest.repos.getBranch({ ...place, branch })).data.commit.sha;
 }
 
 function revertOf(source: Partial<GitRevert['source']> = {}): GitRevert {
@@ -145,15 +153,68 @@ describe('a pull request that takes a change back', () => {
     expect(await propose()).toEqual({ ...first, state: 'found' });
   });
 
-  it('is opened for the branch that an attempt before left behind', async () => {
-    await commit('First', { 'clusters/eu/llm.yaml': deployment(OLD) });
-    const bad = await commit('Ship', { 'clusters/eu/llm.yaml': deployment(NEW) });
-    const left = await commit('Revert', { 'clusters/eu/llm.yaml': deployment(OLD) });
-    await octokit.rest.git.updateRef({ ...place, ref: `heads/${branch}`, sha: bad, force: true });
-    const incidentId = 'inc-000000000000-00000042';
-    const ref = `refs/heads/firebreak/${incidentId}-${bad.slice(0, 12)}`;
-    await octokit.rest.git.createRef({ ...place, ref, sha: left });
-    expect(await propose(revertOf(), incidentId)).toMatchObject({ state: 'opened', commit: bad });
+  describe('where its branch is there already', () => {
+    /** A branch of Firebreak's on the tip, in which the file is the blob that it was at a commit. */
+    async function leaveBranch(incidentId: string, from: string, change: { path: string; at: string }) {
+      const { data: tip } = await octokit.rest.git.getCommit({ ...place, commit_sha: await tipOf() });
+      const { data: then } = await octokit.rest.git.getTree({
+        ...place,
+        tree_sha: change.at,
+        recursive: '1',
+      });
+      const sha = then.tree.find(({ path }) => path === 'clusters/eu/llm.yaml')?.sha ?? null;
+      const file = { path: change.path, mode: '100644' as const, type: 'blob' as const, sha };
+      const tree = (await octokit.rest.git.createTree({ ...place, base_tree: tip.tree.sha, tree: [file] }))
+        .data;
+      const made = { ...place, message: 'Earlier', tree: tree.sha, parents: [tip.sha] };
+      const { data } = await octokit.rest.git.createCommit(made);
+      const ref = `refs/heads/firebreak/${incidentId}-${from.slice(0, 12)}`;
+      await octokit.rest.git.createRef({ ...place, ref, sha: data.sha });
+      return data.sha;
+    }
+
+    it('is opened for what an attempt before left behind', async () => {
+      const good = await commit('First', { 'clusters/eu/llm.yaml': deployment(OLD) });
+      const bad = await commit('Ship', { 'clusters/eu/llm.yaml': deployment(NEW) });
+      const incidentId = 'inc-000000000000-00000042';
+      const left = await leaveBranch(incidentId, bad, { path: 'clusters/eu/llm.yaml', at: good });
+      const made = await propose(revertOf(), incidentId);
+      if (made.state === 'in-git') throw new Error('not proposed');
+      expect((await pullRequest(made.url)).head.sha).toBe(left);
+    });
+
+    it('is not opened for what somebody else put there', async () => {
+      const good = await commit('First', { 'clusters/eu/llm.yaml': deployment(OLD) });
+      const bad = await commit('Ship', { 'clusters/eu/llm.yaml': deployment(NEW) });
+      const changes = [
+        { path: 'clusters/eu/llm.yaml', at: bad },
+        { path: '.github/workflows/evil.yaml', at: good },
+      ];
+      for (const [index, change] of changes.entries()) {
+        const incidentId = `inc-000000000000-0000005${index}`;
+        await leaveBranch(incidentId, bad, change);
+        await expect(propose(revertOf(), incidentId)).rejects.toMatchObject({
+          type: 'PreconditionFailed',
+          message: expect.stringContaining('is there already and holds something else'),
+        });
+      }
+    });
+  });
+
+  it('takes a merge back as what it was merged into, and not its other side', async () => {
+    const base = await commit('First', { 'clusters/eu/llm.yaml': deployment(OLD) });
+    await commit('Add', { 'clusters/eu/embedder.yaml': 'a: 1\n' });
+    const main = await tipOf();
+    // A branch that was begun before, and has the new image.
+    await octokit.rest.git.updateRef({ ...place, ref: `heads/${branch}`, sha: base, force: true });
+    const side = await commit('Ship', { 'clusters/eu/llm.yaml': deployment(NEW) });
+    await octokit.rest.git.updateRef({ ...place, ref: `heads/${branch}`, sha: main, force: true });
+    const merge = await commit('Merge', { 'clusters/eu/llm.yaml': deployment(NEW) }, [main, side]);
+    const made = await propose();
+    expect(made).toMatchObject({ state: 'opened', commit: merge, files: ['clusters/eu/llm.yaml'] });
+    if (made.state === 'in-git') throw new Error('not proposed');
+    const { head } = await pullRequest(made.url);
+    expect(await fileOf('clusters/eu/embedder.yaml', head.ref)).toBe('a: 1\n');
   });
 
   it('reads Kustomize`s images and the values of a chart', async () => {
@@ -204,11 +265,38 @@ describe('no pull request is made', () => {
     expect(await refused(revertOf())).toMatch(/clusters\/eu\/llm\.yaml was changed again after commit/);
   });
 
+  it('where another workload of the folder had the image first, or has it still', async () => {
+    await commit('First', {
+      'clusters/eu/llm.yaml': deployment(OLD),
+      'clusters/eu/canary.yaml': deployment(OLD),
+    });
+    await commit('Canary', { 'clusters/eu/canary.yaml': deployment(NEW) });
+    await commit('Promote', { 'clusters/eu/llm.yaml': deployment(NEW) });
+    expect(await refused(revertOf())).toMatch(/alone does not bring the images back: other manifests/);
+  });
+
+  it('where Git never had the image that runs', async () => {
+    await commit('First', { 'clusters/eu/llm.yaml': deployment(OLD) });
+    expect(await refused(revertOf())).toMatch(/do not name the image that runs: the object itself, a base/);
+  });
+
+  it('where people closed the one that there was', async () => {
+    await commit('First', { 'clusters/eu/llm.yaml': deployment(OLD) });
+    await commit('Ship', { 'clusters/eu/llm.yaml': deployment(NEW) });
+    const made = await propose();
+    if (made.state === 'in-git') throw new Error('not proposed');
+    const { number } = await pullRequest(made.url);
+    await octokit.rest.pulls.update({ ...place, pull_number: number, state: 'closed' });
+    expect(await refused(revertOf())).toMatch(/was closed without being merged: ask who closed it/);
+  });
+
   it('where the manifests name neither image, or never named the one before', async () => {
     await commit('First', { 'clusters/eu/llm.yaml': deployment('registry.test/llm:other') });
     expect(await refused(revertOf())).toMatch(/do not name the image that runs/);
     await commit('Ship', { 'clusters/eu/llm.yaml': deployment(NEW) });
-    expect(await refused(revertOf())).toMatch(/names the image to go back to/);
+    expect(await refused(revertOf())).toMatch(
+      /commits in clusters\/eu brought the image that runs in place of/,
+    );
   });
 
   it.each([
@@ -234,6 +322,7 @@ describe('no pull request is made', () => {
     ],
     [403, {}, 'Unauthorized', /no right to it; it needs "Contents: read and write"/],
     [403, { 'retry-after': '7' }, 'RateLimited', /rate limit/],
+    [404, {}, 'NotFound', /does not exist, or the token may not see it; it needs "Contents/],
     [502, {}, 'Unavailable', /answered 502/],
   ] as const)('where GitHub answers %i %j', async (status, headers, type, message) => {
     const server = createServer((_request, response) => {

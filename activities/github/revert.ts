@@ -16,6 +16,10 @@ const MAX_COMMITS = 30;
 const MAX_MANIFESTS = 300;
 /** What is larger is no manifest that names images. */
 const MAX_MANIFEST_BYTES = 256 * 1_024;
+/** Blobs that are read at once: GitHub asks for few calls side by side. */
+const AT_ONCE = 8;
+/** Texts of blobs between attempts, a few kilobytes each. */
+const MAX_KEPT_TEXTS = 1_000;
 /** Named in messages and in the pull request. */
 const MAX_NAMED = 20;
 const MAX_TITLE_CHARS = 100;
@@ -53,11 +57,12 @@ interface Blob {
 /** Files of the folder at a commit, by path. */
 type Folder = ReadonlyMap<string, Blob>;
 
-/** The commit that changed the images, the one of the folder before it, and what it changed there. */
+/** The commit that changed the images, the one that it was made on, and what it changed in the folder. */
 interface Change {
   bad: Commit;
-  good: Commit;
+  good: string;
   goodFiles: Folder;
+  badFiles: Folder;
   files: string[];
 }
 
@@ -71,13 +76,15 @@ export function createGitHubReverts(options: GitHubRevertsOptions | undefined): 
     };
   }
   const octokit = connectGitHub({ ...options, setting: 'gitops.pullRequests.github' });
+  const texts = new Map<string, string>();
   return {
     async proposeRevert({ incidentId, target, git }) {
       const request = { signal: AbortSignal.timeout(ACTIVITY_DEADLINE_MS) };
       const place = { ...repositoryOf(options, git), request };
       const name = `${place.owner}/${place.repo}`;
       try {
-        return await propose(octokit, place, { incidentId, target, git });
+        const reader = new FolderReader(octokit, place, folderOf(git), texts);
+        return await propose(octokit, place, reader, { incidentId, target, git });
       } catch (error) {
         throw fromGitHub(error, `GitHub pull request in ${name}`, `repository ${name}`, NEEDS);
       }
@@ -108,32 +115,21 @@ function repositoryOf(
 async function propose(
   octokit: Octokit,
   place: RepositoryCall,
+  reader: FolderReader,
   { incidentId, target, git }: { incidentId: string; target: Target; git: GitRevert },
 ): ReturnType<RepositoryActivities['proposeRevert']> {
   const { rest } = octokit;
-  const folder = folderOf(git);
-  const base = await branchOf(octokit, place, git);
-  const tip = await rest.repos.getBranch({ ...place, branch: base }).then(({ data }) => data.commit);
-  const reader = new FolderReader(octokit, place, folder);
-  const change = await findChange(octokit, place, { git, base, folder, reader });
-  if ('already' in change) return { state: 'in-git', commit: change.already.sha };
+  const { name: base, tip } = await branchOf(octokit, place, git);
+  const change = await findChange(octokit, place, reader, { git, tip });
+  if ('back' in change) return { state: 'in-git', commit: change.back };
   const { bad, good, goodFiles, files } = change;
   const head = `firebreak/${incidentId}-${bad.sha.slice(0, 12)}`;
   const about = { commit: bad.sha, files };
   const existing = await findPullRequest(octokit, place, head);
   if (existing !== undefined) return { state: 'found', url: existing, ...about };
 
-  const tipFiles = await reader.at(tip.sha);
-  const badFiles = await reader.at(bad.sha);
-  const left = files.filter((file) => tipFiles.get(file)?.sha !== goodFiles.get(file)?.sha);
-  const later = left.filter((file) => tipFiles.get(file)?.sha !== badFiles.get(file)?.sha);
-  if (later.length > 0) {
-    throw fail(
-      'PreconditionFailed',
-      `${list(later)} was changed again after commit ${short(bad)}, which brought the images: revert it by hand`,
-    );
-  }
-  const { data: tipCommit } = await rest.git.getCommit({ ...place, commit_sha: tip.sha });
+  const left = await whatIsLeft(reader, { git, tip, change });
+  const { data: tipCommit } = await rest.git.getCommit({ ...place, commit_sha: tip });
   const { data: tree } = await rest.git.createTree({
     ...place,
     base_tree: tipCommit.tree.sha,
@@ -143,25 +139,91 @@ async function propose(
       return { path, mode: (blob?.mode ?? '100644') as '100644', type: 'blob', sha: blob?.sha ?? null };
     }),
   });
-  const title = `Put ${folder === '' ? 'the manifests' : folder} back to ${short(good)}`.slice(
-    0,
-    MAX_TITLE_CHARS,
-  );
+  const folder = reader.folder === '' ? 'the manifests' : reader.folder;
+  const title = `Put ${folder} back to before ${short(bad.sha)}`.slice(0, MAX_TITLE_CHARS);
   const { data: commit } = await rest.git.createCommit({
     ...place,
-    message: `${title}\n\nTakes back what commit ${bad.sha} changed there.\nIncident: ${incidentId}\n`,
+    message: `${title}\n\nTakes back what commit ${bad.sha} changed there, as it was at ${good}.\nIncident: ${incidentId}\n`,
     tree: tree.sha,
-    parents: [tip.sha],
+    parents: [tip],
   });
-  try {
-    await rest.git.createRef({ ...place, ref: `refs/heads/${head}`, sha: commit.sha });
-  } catch (error) {
-    // An earlier attempt made the branch, for the same change, and got no further.
-    if (!isRefusedContent(error)) throw error;
-  }
+  await createBranch(octokit, place, reader, { head, commit: commit.sha, tip, left, goodFiles });
   const body = bodyOf({ incidentId, target, git, change });
   const { data: opened } = await rest.pulls.create({ ...place, title, head, base, body });
   return { state: 'opened', url: opened.html_url, ...about };
+}
+
+/**
+ * The files that the tip has as the commit left them, and that are put back.
+ * @throws ApplicationFailure PreconditionFailed where that would not be the whole of it, or more.
+ */
+async function whatIsLeft(
+  reader: FolderReader,
+  { git, tip, change }: { git: GitRevert; tip: string; change: Change },
+): Promise<string[]> {
+  const { bad, goodFiles, badFiles, files } = change;
+  const tipFiles = await reader.at(tip);
+  const left = files.filter((file) => tipFiles.get(file)?.sha !== goodFiles.get(file)?.sha);
+  const later = left.filter((file) => tipFiles.get(file)?.sha !== badFiles.get(file)?.sha);
+  if (later.length > 0) {
+    throw fail(
+      'PreconditionFailed',
+      `${list(later)} was changed again after commit ${short(bad.sha)}, which brought the images: revert it by hand`,
+    );
+  }
+  const result = new Map(tipFiles);
+  for (const file of left) {
+    const blob = goodFiles.get(file);
+    if (blob === undefined) result.delete(file);
+    else result.set(file, blob);
+  }
+  // Another workload of the folder may have had the image first, or have it still: then this commit is not the whole of it.
+  if (stateOf(await reader.imagesOf(result, git), git) !== 'good') {
+    throw fail(
+      'PreconditionFailed',
+      `taking back commit ${short(bad.sha)} alone does not bring the images back: other manifests of the folder name them too`,
+    );
+  }
+  return left;
+}
+
+/**
+ * Makes our branch. One that an earlier attempt left behind is taken where it is this very change, and nothing else.
+ * @param left the files that are put back.
+ */
+async function createBranch(
+  { rest }: Octokit,
+  place: RepositoryCall,
+  reader: FolderReader,
+  {
+    head,
+    commit,
+    tip,
+    left,
+    goodFiles,
+  }: { head: string; commit: string; tip: string; left: string[]; goodFiles: Folder },
+): Promise<void> {
+  try {
+    await rest.git.createRef({ ...place, ref: `refs/heads/${head}`, sha: commit });
+  } catch (error) {
+    if (!isRefusedContent(error)) throw error;
+    // 422 is also the answer of rules that let nobody make branches.
+    const ref = await rest.git.getRef({ ...place, ref: `heads/${head}` }).catch(() => undefined);
+    if (ref === undefined) throw error;
+    const there = ref.data.object.sha;
+    const { data } = await rest.repos.compareCommitsWithBasehead({
+      ...place,
+      basehead: `${tip}...${there}`,
+    });
+    const changed = new Set(data.files?.map(({ filename }) => filename));
+    const files = await reader.at(there);
+    const isPutBack = (file: string) => files.get(file)?.sha === goodFiles.get(file)?.sha;
+    if (left.every((file) => changed.delete(file) && isPutBack(file)) && changed.size === 0) return;
+    throw fail(
+      'PreconditionFailed',
+      `the branch ${head} is there already and holds something else: look who made it, and delete it`,
+    );
+  }
 }
 
 /** '' for the whole repository. */
@@ -171,111 +233,150 @@ function folderOf({ owner, source }: GitRevert): string {
   return parts.join('/');
 }
 
+/** The branch that is followed, and its newest commit now. */
 async function branchOf(
-  octokit: Octokit,
+  { rest }: Octokit,
   place: RepositoryCall,
   { owner, source }: GitRevert,
-): Promise<string> {
-  const { follows } = source;
-  if (follows === undefined || follows === 'HEAD') {
-    return (await octokit.rest.repos.get({ ...place })).data.default_branch;
-  }
-  const name = follows.replace(/^refs\/heads\//, '');
+): Promise<{ name: string; tip: string }> {
+  // A repository that the token may not see is answered 404, as a branch that is not there.
+  const { data: repository } = await rest.repos.get({ ...place });
+  const { follows = 'HEAD' } = source;
+  const branch = follows === 'HEAD' ? repository.default_branch : follows.replace(/^refs\/heads\//, '');
   try {
-    return (await octokit.rest.repos.getBranch({ ...place, branch: name })).data.name;
+    const { data } = await rest.repos.getBranch({ ...place, branch });
+    return { name: data.name, tip: data.commit.sha };
   } catch (error) {
     if ((error as { status?: number }).status !== 404) throw error;
-    throw fail('Refused', `${owner} follows ${stripControl(follows)}, which is no branch of its repository`);
+    throw fail('Refused', `${owner} follows ${stripControl(branch)}, which is no branch of its repository`);
   }
 }
 
-/** @throws ApplicationFailure Refused where no commit of the folder brought the images in place of those before. */
+type State = 'bad' | 'good' | 'neither';
+
+/** Whether a folder that names these images is what runs, what it should go back to, or neither. */
+function stateOf(named: ReadonlySet<string>, { leave, bringBack }: GitRevert): State {
+  if (leave.some((image) => named.has(image))) return 'bad';
+  return bringBack.every((image) => named.has(image)) ? 'good' : 'neither';
+}
+
+/**
+ * The newest commit of the branch after which the folder names the image that runs, and before which it named the one to go back
+ * to. Before a merge is what it was merged into: its other side is another history.
+ * @returns `back`: the newest commit, where Git had the image that runs and has it no more.
+ * @throws ApplicationFailure Refused where there is none.
+ */
 async function findChange(
-  octokit: Octokit,
+  { rest }: Octokit,
   place: RepositoryCall,
-  { git, base, folder, reader }: { git: GitRevert; base: string; folder: string; reader: FolderReader },
-): Promise<Change | { already: Commit }> {
-  const { data } = await octokit.rest.repos.listCommits({
+  reader: FolderReader,
+  { git, tip }: { git: GitRevert; tip: string },
+): Promise<Change | { back: string }> {
+  const { data } = await rest.repos.listCommits({
     ...place,
-    sha: base,
+    // Not the branch: it may move meanwhile.
+    sha: tip,
     per_page: MAX_COMMITS,
-    ...(folder === '' ? {} : { path: folder }),
+    ...(reader.folder === '' ? {} : { path: reader.folder }),
   });
-  const commits = data.map(
-    ({ sha, commit }): Commit => ({ sha, title: commit.message.split('\n')[0] ?? '' }),
-  );
-  let bad: Commit | undefined;
-  for (const commit of commits) {
-    const named = await reader.images(commit.sha, [...git.leave, ...git.bringBack]);
-    const isBad = git.leave.some((image) => named.has(image));
-    const isGood = !isBad && git.bringBack.every((image) => named.has(image));
-    if (bad === undefined && isGood) return { already: commit };
-    if (isBad) {
-      bad = commit;
-      continue;
-    }
-    if (bad === undefined || !isGood) break;
-    const [goodFiles, badFiles] = [await reader.at(commit.sha), await reader.at(bad.sha)];
+  const stateAt = async (commit: string) => stateOf(await reader.imagesOf(await reader.at(commit), git), git);
+  const now = await stateAt(tip);
+  let wasBad = now === 'bad';
+  for (const { sha, commit, parents } of data) {
+    if ((await stateAt(sha)) !== 'bad') continue;
+    wasBad = true;
+    if (now === 'good') return { back: tip };
+    if (now !== 'bad') break;
+    const parent = parents[0]?.sha;
+    if (parent === undefined || (await stateAt(parent)) !== 'good') continue;
+    const [goodFiles, badFiles] = [await reader.at(parent), await reader.at(sha)];
     const paths = [...new Set([...goodFiles.keys(), ...badFiles.keys()])];
     const files = paths.filter((path) => goodFiles.get(path)?.sha !== badFiles.get(path)?.sha).sort();
-    return { bad, good: commit, goodFiles, files };
+    const bad = { sha, title: commit.message.split('\n')[0] ?? '' };
+    return { bad, good: parent, goodFiles, badFiles, files };
   }
-  const where = folder === '' ? 'the repository' : folder;
+  const where = reader.folder === '' ? 'the repository' : reader.folder;
   throw fail(
     'Refused',
-    bad === undefined
-      ? `the manifests in ${where} do not name the image that runs: a base or a chart may set it`
-      : `no commit of the last ${MAX_COMMITS} in ${where} names the image to go back to, right before the one that runs`,
+    wasBad
+      ? `none of the last ${MAX_COMMITS} commits in ${where} brought the image that runs in place of the one to go back to`
+      : `the manifests in ${where} do not name the image that runs: the object itself, a base or a chart may set it`,
   );
 }
 
-/** The files of one folder at several commits, each blob read once. */
+/** The files of one folder at several commits. */
 class FolderReader {
+  /** '' for the whole repository. */
+  readonly folder: string;
   readonly #octokit: Octokit;
   readonly #place: RepositoryCall;
-  readonly #folder: string;
   readonly #folders = new Map<string, Folder>();
-  readonly #texts = new Map<string, string>();
+  readonly #texts: Map<string, string>;
 
-  constructor(octokit: Octokit, place: RepositoryCall, folder: string) {
+  /** @param texts of blobs by their ids, which say what is in them: kept from attempt to attempt. */
+  constructor(octokit: Octokit, place: RepositoryCall, folder: string, texts: Map<string, string>) {
+    this.folder = folder;
     this.#octokit = octokit;
     this.#place = place;
-    this.#folder = folder;
+    this.#texts = texts;
   }
 
   async at(commit: string): Promise<Folder> {
     const known = this.#folders.get(commit);
     if (known !== undefined) return known;
-    const { data } = await this.#octokit.rest.git.getTree({
-      ...this.#place,
-      tree_sha: commit,
-      recursive: 'true',
-    });
-    // A part of the files would look like a change that took the others out.
-    if (data.truncated) throw fail('Refused', 'the repository has more files than GitHub lists at once');
     const files = new Map<string, Blob>();
-    for (const { path, type, sha, mode, size = 0 } of data.tree) {
-      if (type !== 'blob' || path === undefined || sha === undefined || mode === undefined) continue;
-      if (this.#folder !== '' && !path.startsWith(`${this.#folder}/`)) continue;
-      files.set(path, { sha, mode, size });
+    const tree = await this.#treeOf(commit);
+    if (tree !== undefined) {
+      const { data } = await this.#getTree(tree, true);
+      // A part of the files would look like a change that took the others out.
+      if (data.truncated) throw fail('Refused', 'the folder has more files than GitHub lists at once');
+      const prefix = this.folder === '' ? '' : `${this.folder}/`;
+      for (const { path, type, sha, mode, size = 0 } of data.tree) {
+        if (type === 'blob' && path !== undefined && sha !== undefined && mode !== undefined)
+          files.set(`${prefix}${path}`, { sha, mode, size });
+      }
     }
     this.#folders.set(commit, files);
     return files;
   }
 
-  /** Which of the images the folder's manifests name. */
-  async images(commit: string, images: readonly string[]): Promise<Set<string>> {
-    const manifests = [...(await this.at(commit))].filter(
+  /** Which of the images that count the manifests among these files name. */
+  async imagesOf(files: Folder, { leave, bringBack }: GitRevert): Promise<Set<string>> {
+    const manifests = [...files].filter(
       ([path, { size }]) => MANIFEST.test(path) && size <= MAX_MANIFEST_BYTES,
     );
     if (manifests.length > MAX_MANIFESTS) {
       throw fail('Refused', `the folder has ${manifests.length} manifests, more than ${MAX_MANIFESTS}`);
     }
+    const images = [...leave, ...bringBack];
     const named = new Set<string>();
-    for (const [, { sha }] of manifests) {
-      for (const image of imagesNamedIn(await this.#text(sha), images)) named.add(image);
+    for (let start = 0; start < manifests.length; start += AT_ONCE) {
+      const texts = await Promise.all(
+        manifests.slice(start, start + AT_ONCE).map(([, { sha }]) => this.#text(sha)),
+      );
+      for (const text of texts) for (const image of imagesNamedIn(text, images)) named.add(image);
     }
     return named;
+  }
+
+  /** The folder's own tree: that of a whole repository may be too large to be listed. Undefined where there is none. */
+  async #treeOf(commit: string): Promise<string | undefined> {
+    let tree = commit;
+    for (const part of this.folder.split('/').filter((name) => name !== '')) {
+      const { data } = await this.#getTree(tree, false);
+      const found = data.tree.find(({ path, type }) => path === part && type === 'tree')?.sha;
+      if (found === undefined) return undefined;
+      tree = found;
+    }
+    return tree;
+  }
+
+  #getTree(tree: string, recursive: boolean) {
+    return this.#octokit.rest.git.getTree({
+      ...this.#place,
+      tree_sha: tree,
+      ...(recursive ? { recursive: 'true' } : {}),
+    });
   }
 
   async #text(sha: string): Promise<string> {
@@ -283,24 +384,29 @@ class FolderReader {
     if (known !== undefined) return known;
     const { data } = await this.#octokit.rest.git.getBlob({ ...this.#place, file_sha: sha });
     const text = Buffer.from(data.content, data.encoding === 'base64' ? 'base64' : 'utf8').toString('utf8');
+    if (this.#texts.size >= MAX_KEPT_TEXTS) this.#texts.clear();
     this.#texts.set(sha, text);
     return text;
   }
 }
 
-/** Open, merged or closed: people have dealt with it, or will. */
+/** @throws ApplicationFailure PreconditionFailed where people have closed it: they said no. */
 async function findPullRequest(
-  octokit: Octokit,
+  { rest }: Octokit,
   place: RepositoryCall,
   head: string,
 ): Promise<string | undefined> {
-  const { data } = await octokit.rest.pulls.list({
+  const { data } = await rest.pulls.list({
     ...place,
     state: 'all',
     head: `${place.owner}:${head}`,
     per_page: 1,
   });
-  return data[0]?.html_url;
+  const [found] = data;
+  if (found?.state === 'closed' && !found.merged_at) {
+    throw fail('PreconditionFailed', `${found.html_url} was closed without being merged: ask who closed it`);
+  }
+  return found?.html_url;
 }
 
 function bodyOf({
@@ -322,7 +428,7 @@ function bodyOf({
       `${escapeMarkdown(`${target.namespace}/${target.name}`)} harms, and ${escapeMarkdown(git.owner)} takes it from here.`,
     '',
     `- Takes back: ${bad.sha} ${escapeMarkdown(bad.title.slice(0, MAX_TITLE_CHARS))}`,
-    `- As it was at: ${good.sha}`,
+    `- As it was at: ${good}`,
     `- Image now: ${images(git.leave)}`,
     `- Image then: ${images(git.bringBack)}`,
     '',
@@ -336,7 +442,7 @@ function bodyOf({
   ].join('\n');
 }
 
-function short({ sha }: Commit): string {
+function short(sha: string): string {
   return sha.slice(0, 12);
 }
 

@@ -3,7 +3,7 @@ import type { Target } from '../../domain/target.ts';
 import { oneLine } from '../kubernetes/revisions.ts';
 import { GROUP_OF } from './claims.ts';
 import { SUSPENDED_ANNOTATION } from './mark.ts';
-import { at, listAt, type RawObject, textAt } from './objects.ts';
+import { at, listAt, type RawObject, textAt, withoutUser } from './objects.ts';
 
 /**
  * Argo CD's Application and ApplicationSet, read as objects.
@@ -32,7 +32,7 @@ export function argoSource(application: RawObject): GitOpsSource {
       MAX_SOURCE_CHARS,
     );
   return withoutAbsent({
-    repository: texts('repoURL'),
+    repository: withoutUser(texts('repoURL')),
     path: texts('path') ?? texts('chart'),
     follows: texts('targetRevision'),
     revision: argoRevision(application),

@@ -42,7 +42,7 @@ export async function findClaimed(
   if (namespaces.length === 0) {
     const which = claim.namespace === undefined ? 'no namespace' : `namespace ${claim.namespace} is not`;
     return {
-      problem: `${owner}: ${which} listed under gitops.namespaces of this cluster, so nothing of it can be suspended`,
+      problem: `${owner}: ${which} listed under gitops.namespaces of this cluster, so nothing of it is read or suspended`,
     };
   }
   let refused = false;
@@ -68,7 +68,7 @@ export async function findClaimed(
     };
   }
   return {
-    problem: `${owner}: there is no ${kind} ${name} in ${namespaces.join(', ')}; where another cluster holds it, it has to be suspended there`,
+    problem: `${owner}: there is no ${kind} ${name} in ${namespaces.join(', ')}; where another cluster holds it, act on it there`,
   };
 }
 

@@ -4,7 +4,7 @@ import type { RawMetadata } from '../kubernetes/raw-objects.ts';
 import { oneLine } from '../kubernetes/revisions.ts';
 import { withoutAbsent } from './argo-cd.ts';
 import { GROUP_OF } from './claims.ts';
-import { at, listAt, type RawObject, textAt, writerOf } from './objects.ts';
+import { at, listAt, type RawObject, textAt, withoutUser, writerOf } from './objects.ts';
 
 /**
  * Flux' Kustomization and HelmRelease, read as objects.
@@ -82,7 +82,7 @@ export function kustomizationSource(kustomization: RawObject, source: RawObject 
     .map((key) => textAt(source?.spec, 'ref', key))
     .find((text) => text !== undefined);
   return withoutAbsent({
-    repository: line(textAt(source?.spec, 'url') ?? `${ref.kind} ${ref.namespace}/${ref.name}`),
+    repository: line(withoutUser(textAt(source?.spec, 'url')) ?? `${ref.kind} ${ref.namespace}/${ref.name}`),
     path: line(textAt(kustomization.spec, 'path')),
     follows: line(follows),
     revision: line(textAt(kustomization.status, 'lastAppliedRevision')),

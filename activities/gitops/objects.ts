@@ -104,3 +104,8 @@ export function writerOf(
       manager !== undefined && managers.includes(manager) && at(fieldsV1, ...path) !== undefined,
   )?.manager;
 }
+
+/** Addresses without the name and the password that may stand in them: https://user:token@git.example/models. */
+export function withoutUser(address: string | undefined): string | undefined {
+  return address?.replace(/(:\/\/)[^/@\s]*@/g, '$1');
+}

@@ -1,10 +1,11 @@
-import type { GitRevert } from '../../domain/gitops-plan.ts';
+import type { GitOpsKind, GitRevert } from '../../domain/gitops-plan.ts';
 import type { RevisionSummary } from '../../domain/rollback-plan.ts';
 import type { Target } from '../../domain/target.ts';
 import type { ClusterClients } from '../kubernetes/cluster-clients.ts';
 import type { RawMetadata } from '../kubernetes/raw-objects.ts';
 import { GROUP_OF, gitOpsClaims } from './claims.ts';
 import { findClaimed, readSource } from './find.ts';
+import { listAt, type RawObject, textAt } from './objects.ts';
 
 /** Flux' default where a GitRepository names nothing (https://fluxcd.io/flux/components/source/gitrepositories/#reference). */
 const FLUX_BRANCH = 'master';
@@ -33,6 +34,11 @@ export async function planRevert(
       continue;
     }
     const { ref, object } = claimed;
+    const unfit = whyNoFolder(ref.kind, object);
+    if (unfit !== undefined) {
+      problems.push(`${ref.kind} ${ref.namespace}/${ref.name} ${unfit}`);
+      continue;
+    }
     const { source } = await readSource(clients, ref, object);
     const follows = source.follows ?? (ref.kind === 'Kustomization' ? FLUX_BRANCH : undefined);
     found.push({
@@ -47,4 +53,14 @@ export async function planRevert(
     return { problem: owners === '' ? 'no object of the tool was found' : `${owners} both write it` };
   }
   return { git: { ...only, leave, bringBack } };
+}
+
+/** What an object takes from elsewhere than one folder of manifests. */
+function whyNoFolder(kind: GitOpsKind, { spec }: RawObject): string | undefined {
+  if (kind === 'HelmRelease') return 'takes a chart, and no folder of manifests';
+  if (kind === 'Kustomization') return undefined;
+  if (listAt(spec, 'sources').length > 1) return 'has several sources';
+  return textAt(spec, 'source', 'chart') === undefined
+    ? undefined
+    : 'takes a chart, and no folder of manifests';
 }

@@ -455,4 +455,18 @@ describe('a rollback under Argo CD with gitops: pull-request', () => {
     expect(reason).toMatch(/no pull request can be made: .*there is no Application nowhere/);
     expect(git).toBeUndefined();
   });
+
+  it('needs one folder, and tells no password of an address', async () => {
+    const chart = { repoURL: 'https://charts.example.com', chart: 'llm', targetRevision: '1.2.3' };
+    await shipWithApp('charted', { source: chart });
+    expect((await argo.refusal('charted', 'pull-request')).reason).toMatch(
+      /no pull request can be made: Application .*\/charted takes a chart, and no folder of manifests/,
+    );
+    await shipWithApp('several', { source: undefined, sources: [SOURCE, chart] });
+    expect((await argo.refusal('several', 'pull-request')).reason).toMatch(/has several sources/);
+    const repoURL = 'https://robot:secret-password@git.example.com/models';
+    await shipWithApp('secret', { source: { ...SOURCE, repoURL } });
+    const { git } = await argo.refusal('secret', 'pull-request');
+    expect(git?.source.repository).toBe('https://git.example.com/models');
+  });
 });

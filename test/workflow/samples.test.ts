@@ -8,7 +8,7 @@ import { type AllActivities, World } from './world.ts';
 const HOUR_MS = 3_600_000;
 const WINDOW_MS = 15 * 60_000;
 
-it('samples what the incident began with, also when the store was away for hours', async () => {
+it('looks back to before the incident for samples, also when the store was away for hours', async () => {
   const asked: { fromMs: number; toMs: number }[] = [];
   class AwayWorld extends World {
     override activities(signalTarget: SignalingActivities): AllActivities {

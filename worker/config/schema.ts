@@ -433,7 +433,7 @@ export const configSchema = z.strictObject({
           github: z
             .strictObject({
               token: secretRef.describe(
-                'Fine-grained or installation token with "Contents" and "Pull requests": read and write.',
+                'Fine-grained token with "Contents" and "Pull requests": read and write.',
               ),
               apiUrl: httpUrl.default('https://api.github.com'),
               repositories: z

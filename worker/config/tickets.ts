@@ -13,7 +13,7 @@ export function ticketsSchema({ secretRef, httpUrl }: SharedParts) {
     .strictObject({
       github: z
         .strictObject({
-          token: secretRef.describe('Fine-grained or installation token with "Issues: read and write".'),
+          token: secretRef.describe('Fine-grained token with "Issues: read and write".'),
           repository: z.string().regex(/^[^/]+\/[^/]+$/, 'owner/name'),
           apiUrl: httpUrl.default('https://api.github.com'),
         })

@@ -38,8 +38,10 @@ const WELL: Record<string, Handler> = {
   'POST /slack/users.lookupByEmail': () => ({
     body: { ok: true, user: { id: 'U1', is_email_confirmed: true } },
   }),
-  'GET /github/repos/acme/llm': () => ({ body: { has_issues: true, permissions: { push: true } } }),
+  'GET /github/repos/acme/llm': () => ({ body: { has_issues: true } }),
   'POST /github/repos/acme/llm/issues': () => ({ status: 422, body: { message: 'Validation Failed' } }),
+  'POST /github/repos/acme/llm/git/refs': () => ({ status: 422, body: {} }),
+  'POST /github/repos/acme/llm/pulls': () => ({ status: 422, body: {} }),
   // PagerDuty's Events API v2: 202, also for the end of what it does not know; 400 for a key that is none.
   'POST /pagerduty/v2/enqueue': (_request, body) =>
     JSON.parse(body).routing_key === SECRETS['env:PD']
@@ -278,8 +280,13 @@ describe('what is missing is named with what to add', () => {
     ],
     [
       'pull requests: acme/llm',
-      { 'GET /github/repos/acme/llm': () => ({ body: { permissions: { push: false } } }) },
+      { 'POST /github/repos/acme/llm/git/refs': () => ({ status: 403 }) },
       /give it Contents: read and write/,
+    ],
+    [
+      'pull requests: acme/llm',
+      { 'POST /github/repos/acme/llm/pulls': () => ({ status: 404 }) },
+      /give it Pull requests: read and write/,
     ],
     [
       'pull requests: acme/llm',

@@ -18,7 +18,7 @@ import {
   titleAgain,
 } from './state.ts';
 
-/** A call to a pager that is under way is let end: one that is cut off may have been taken all the same. Those that wait are not. */
+/** A call to a pager that is under way is let end: one that is cut off may have been taken all the same. What waits for its next try gets no longer. */
 const CALLS_END_WITHIN_MS = 2_000;
 
 /**

@@ -7,7 +7,7 @@ export const run: StepRunner = {
   async run(context) {
     const input = context.step.with as SampleInput;
     const toMs = context.nowMs();
-    // Tried again hours later, when their store is back, it is still about the outputs that the incident began with.
+    // Tried again hours later, when their store is back, it still looks back to before the incident.
     const beganMs = context.view().milestones.triggered ?? toMs;
     const samples = await context.vendors.collectSamples({
       incidentId: context.incidentId,

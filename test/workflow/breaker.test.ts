@@ -69,7 +69,11 @@ describe('the breaker', () => {
     world.facts = { ...world.facts, replicas: 4, readyReplicas: 4 };
     await withIncident(world, async (incident) => {
       await incident.send(incident.alert());
-      const waiting = await incident.until('waiting', waitsForApproval);
+      // People may be asked before traffic is diverted, which is when the pods that it had are counted.
+      const waiting = await incident.until(
+        'waiting, and diverted',
+        (view) => waitsForApproval(view) && view.milestones.contained !== undefined,
+      );
       // An autoscaler takes pods away while there is no traffic.
       world.facts = { ...world.facts, replicas: 1, readyReplicas: 1 };
       await incident.approve(incident.signed(waiting, 'maria'));

@@ -1,4 +1,4 @@
-import { isMap, isScalar, parseAllDocuments, visit, type YAMLMap } from 'yaml';
+import { isScalar, parseAllDocuments, visit, type YAMLMap } from 'yaml';
 
 /** Aliases of a manifest that was made to grow; ours have none. */
 const MAX_ALIASES = 100;
@@ -10,9 +10,6 @@ const MAX_ALIASES = 100;
  */
 export function imagesNamedIn(text: string, images: readonly string[]): Set<string> {
   const named = new Set<string>();
-  const take = (written: string) => {
-    for (const image of images) if (image === written || image.endsWith(`/${written}`)) named.add(image);
-  };
   // All scalars are texts, so that a tag 1.10 is not the number 1.1.
   for (const document of documentsOf(text)) {
     visit(document, {
@@ -20,7 +17,8 @@ export function imagesNamedIn(text: string, images: readonly string[]): Set<stri
         if (typeof value === 'string' && images.includes(value)) named.add(value);
       },
       Map(_key, map) {
-        for (const written of composedIn(map)) take(written);
+        for (const written of composedIn(map))
+          for (const image of images) if (`/${image}`.endsWith(`/${written}`)) named.add(image);
       },
     });
   }
@@ -46,7 +44,7 @@ function composedIn(map: YAMLMap): string[] {
     return isScalar(node) && typeof node.value === 'string' && node.value !== '' ? node.value : undefined;
   };
   const repository = at('newName') ?? at('repository') ?? at('name');
-  if (repository === undefined || !isMap(map)) return [];
+  if (repository === undefined) return [];
   const registry = at('registry');
   const name = registry === undefined ? repository : `${registry}/${repository}`;
   const tag = at('newTag') ?? at('tag');

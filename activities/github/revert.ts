@@ -83,7 +83,7 @@ export function createGitHubReverts(options: GitHubRevertsOptions | undefined): 
       const place = { ...repositoryOf(options, git), request };
       const name = `${place.owner}/${place.repo}`;
       try {
-        const reader = new FolderReader(octokit, place, folderOf(git), texts);
+        const reader = new FolderReader(octokit, place, git, texts);
         return await propose(octokit, place, reader, { incidentId, target, git });
       } catch (error) {
         throw fromGitHub(error, `GitHub pull request in ${name}`, `repository ${name}`, NEEDS);
@@ -120,7 +120,7 @@ async function propose(
 ): ReturnType<RepositoryActivities['proposeRevert']> {
   const { rest } = octokit;
   const { name: base, tip } = await branchOf(octokit, place, git);
-  const change = await findChange(octokit, place, reader, { git, tip });
+  const change = await findChange(octokit, place, reader, tip);
   if ('back' in change) return { state: 'in-git', commit: change.back };
   const { bad, good, goodFiles, files } = change;
   const head = `firebreak/${incidentId}-${bad.sha.slice(0, 12)}`;
@@ -128,7 +128,7 @@ async function propose(
   const existing = await findPullRequest(octokit, place, head);
   if (existing !== undefined) return { state: 'found', url: existing, ...about };
 
-  const left = await whatIsLeft(reader, { git, tip, change });
+  const left = await whatIsLeft(reader, { tip, change });
   const { data: tipCommit } = await rest.git.getCommit({ ...place, commit_sha: tip });
   const { data: tree } = await rest.git.createTree({
     ...place,
@@ -159,7 +159,7 @@ async function propose(
  */
 async function whatIsLeft(
   reader: FolderReader,
-  { git, tip, change }: { git: GitRevert; tip: string; change: Change },
+  { tip, change }: { tip: string; change: Change },
 ): Promise<string[]> {
   const { bad, goodFiles, badFiles, files } = change;
   const tipFiles = await reader.at(tip);
@@ -178,7 +178,7 @@ async function whatIsLeft(
     else result.set(file, blob);
   }
   // Another workload of the folder may have had the image first, or have it still: then this commit is not the whole of it.
-  if (stateOf(await reader.imagesOf(result, git), git) !== 'good') {
+  if ((await reader.stateOf(result)) !== 'good') {
     throw fail(
       'PreconditionFailed',
       `taking back commit ${short(bad.sha)} alone does not bring the images back: other manifests of the folder name them too`,
@@ -252,13 +252,8 @@ async function branchOf(
   }
 }
 
+/** Whether a folder names what runs, what it should go back to, or neither. */
 type State = 'bad' | 'good' | 'neither';
-
-/** Whether a folder that names these images is what runs, what it should go back to, or neither. */
-function stateOf(named: ReadonlySet<string>, { leave, bringBack }: GitRevert): State {
-  if (leave.some((image) => named.has(image))) return 'bad';
-  return bringBack.every((image) => named.has(image)) ? 'good' : 'neither';
-}
 
 /**
  * The newest commit of the branch after which the folder names the image that runs, and before which it named the one to go back
@@ -270,7 +265,7 @@ async function findChange(
   { rest }: Octokit,
   place: RepositoryCall,
   reader: FolderReader,
-  { git, tip }: { git: GitRevert; tip: string },
+  tip: string,
 ): Promise<Change | { back: string }> {
   const { data } = await rest.repos.listCommits({
     ...place,
@@ -279,7 +274,7 @@ async function findChange(
     per_page: MAX_COMMITS,
     ...(reader.folder === '' ? {} : { path: reader.folder }),
   });
-  const stateAt = async (commit: string) => stateOf(await reader.imagesOf(await reader.at(commit), git), git);
+  const stateAt = async (commit: string) => reader.stateOf(await reader.at(commit));
   const now = await stateAt(tip);
   let wasBad = now === 'bad';
   for (const { sha, commit, parents } of data) {
@@ -310,14 +305,18 @@ class FolderReader {
   readonly folder: string;
   readonly #octokit: Octokit;
   readonly #place: RepositoryCall;
+  readonly #git: GitRevert;
   readonly #folders = new Map<string, Folder>();
+  /** Images that count, by the blob that names them: most blobs are the same from commit to commit. */
+  readonly #named = new Map<string, Promise<ReadonlySet<string>>>();
   readonly #texts: Map<string, string>;
 
   /** @param texts of blobs by their ids, which say what is in them: kept from attempt to attempt. */
-  constructor(octokit: Octokit, place: RepositoryCall, folder: string, texts: Map<string, string>) {
-    this.folder = folder;
+  constructor(octokit: Octokit, place: RepositoryCall, git: GitRevert, texts: Map<string, string>) {
+    this.folder = folderOf(git);
     this.#octokit = octokit;
     this.#place = place;
+    this.#git = git;
     this.#texts = texts;
   }
 
@@ -340,23 +339,31 @@ class FolderReader {
     return files;
   }
 
-  /** Which of the images that count the manifests among these files name. */
-  async imagesOf(files: Folder, { leave, bringBack }: GitRevert): Promise<Set<string>> {
+  /** By the manifests among these files. */
+  async stateOf(files: Folder): Promise<State> {
     const manifests = [...files].filter(
       ([path, { size }]) => MANIFEST.test(path) && size <= MAX_MANIFEST_BYTES,
     );
     if (manifests.length > MAX_MANIFESTS) {
       throw fail('Refused', `the folder has ${manifests.length} manifests, more than ${MAX_MANIFESTS}`);
     }
-    const images = [...leave, ...bringBack];
     const named = new Set<string>();
     for (let start = 0; start < manifests.length; start += AT_ONCE) {
-      const texts = await Promise.all(
-        manifests.slice(start, start + AT_ONCE).map(([, { sha }]) => this.#text(sha)),
-      );
-      for (const text of texts) for (const image of imagesNamedIn(text, images)) named.add(image);
+      const some = manifests.slice(start, start + AT_ONCE);
+      for (const images of await Promise.all(some.map(([, { sha }]) => this.#imagesIn(sha))))
+        for (const image of images) named.add(image);
     }
-    return named;
+    const { leave, bringBack } = this.#git;
+    if (leave.some((image) => named.has(image))) return 'bad';
+    return bringBack.every((image) => named.has(image)) ? 'good' : 'neither';
+  }
+
+  #imagesIn(blob: string): Promise<ReadonlySet<string>> {
+    const { leave, bringBack } = this.#git;
+    const known =
+      this.#named.get(blob) ?? this.#text(blob).then((text) => imagesNamedIn(text, [...leave, ...bringBack]));
+    this.#named.set(blob, known);
+    return known;
   }
 
   /** The folder's own tree: that of a whole repository may be too large to be listed. Undefined where there is none. */

@@ -1,5 +1,4 @@
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { ApplicationFailure } from '@temporalio/common';
 import { createEmulator } from 'emulate';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +7,7 @@ import type { IncidentView } from '../../domain/incident.ts';
 import { renderTicket } from '../../domain/ticket.ts';
 import type { TicketStatus } from '../../domain/ticket-status.ts';
 import { startFaultProxy } from '../../test/vendors/fault-proxy.ts';
+import { listening } from '../../test/vendors/listening.ts';
 import { incidentLabel } from '../tickets/labels.ts';
 import { createGitHubTickets } from './index.ts';
 
@@ -16,17 +16,14 @@ const HOSTILE = '@channel <!channel> # heading [x](http://e) <script>alert(1)</s
 const STATUS: TicketStatus = { severity: 'SEV1', state: 'triggered', markdown: '- State: triggered' };
 
 let emulators: Emulators;
-let closing: (() => void)[] = [];
+const closing: (() => unknown)[] = [];
 let nextId = 0;
 
 beforeAll(async () => {
   emulators = await startEmulators();
 });
 afterAll(() => emulators.close());
-afterEach(() => {
-  for (const close of closing) close();
-  closing = [];
-});
+afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
 
 function tickets(change: Partial<{ token: string; repo: string; apiUrl: string }> = {}) {
   const { apiUrl, token, owner, repo } = emulators.github;
@@ -66,13 +63,9 @@ async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
 
 /** A vendor in a state that the emulator does not know: rate limited, down. */
 async function answering(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closing.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url, close } = await listening(listener);
+  closing.push(close);
+  return url;
 }
 
 describe('open', () => {

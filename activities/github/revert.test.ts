@@ -1,10 +1,9 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Octokit } from 'octokit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Emulators, startEmulators } from '../../demo/vendors/emulators.ts';
 import type { GitRevert } from '../../domain/gitops-plan.ts';
 import type { Target } from '../../domain/target.ts';
+import { listening } from '../../test/vendors/listening.ts';
 import { connectGitHub } from './connect.ts';
 import { createGitHubReverts } from './revert.ts';
 
@@ -325,12 +324,10 @@ describe('no pull request is made', () => {
     [404, {}, 'NotFound', /does not exist, or the token may not see it; it needs "Contents/],
     [502, {}, 'Unavailable', /answered 502/],
   ] as const)('where GitHub answers %i %j', async (status, headers, type, message) => {
-    const server = createServer((_request, response) => {
+    const { url: apiUrl, close } = await listening((_request, response) => {
       response.writeHead(status, { 'content-type': 'application/json', ...headers }).end('{"message":"no"}');
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     try {
-      const apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       const reverts = createGitHubReverts({ apiUrl, token: 'secret-token', repositories: ['acme/models'] });
       const git = revertOf({ repository: 'git@127.0.0.1:acme/models.git' });
       const error = await reverts.proposeRevert({ incidentId: INCIDENT, target: TARGET, git }).then(
@@ -340,7 +337,7 @@ describe('no pull request is made', () => {
       expect(error).toMatchObject({ type, message: expect.stringMatching(message) });
       expect(JSON.stringify(error)).not.toContain('secret-token');
     } finally {
-      server.close();
+      await close();
     }
   });
 

@@ -1,11 +1,11 @@
 /** Bursts, against the emulator behind Slack's documented rate limits, which the emulator itself does not have. */
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+
 import { text as readText } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Emulators, startEmulators } from '../../demo/vendors/emulators.ts';
 import type { IncidentView } from '../../domain/incident.ts';
+import { type Listening, listening } from '../../test/vendors/listening.ts';
 import { viewOf } from '../../webhooks/test-support/incident.ts';
 import type { ChatMessageRef } from '../contract.ts';
 import { createSlackChat } from './index.ts';
@@ -21,12 +21,12 @@ const MOST_IN_WINDOW: Record<string, number> = {
 
 let emulators: Emulators;
 let apiUrl: string;
-let stop: () => void;
+let limiter: Listening;
 const calls: { method: string; atMs: number; limited: boolean }[] = [];
 
 beforeAll(async () => {
   emulators = await startEmulators();
-  const server = createServer(async (request, response) => {
+  limiter = await listening(async (request, response) => {
     const body = await readText(request);
     const method = String(request.url).replace('/api/', '');
     const nowMs = Date.now();
@@ -49,15 +49,10 @@ beforeAll(async () => {
     response.writeHead(answer.status, { 'content-type': 'application/json' });
     return response.end(await answer.text());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`;
-  stop = () => {
-    server.closeAllConnections();
-    server.close();
-  };
+  apiUrl = `${limiter.url}/api/`;
 });
 afterAll(async () => {
-  stop?.();
+  await limiter?.close();
   await emulators?.close();
 });
 

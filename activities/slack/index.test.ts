@@ -1,28 +1,25 @@
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { text as readText } from 'node:stream/consumers';
 import { WebClient } from '@slack/web-api';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Emulators, OTHER_APP_TOKEN, startEmulators } from '../../demo/vendors/emulators.ts';
 import type { IncidentView } from '../../domain/incident.ts';
+import { listening } from '../../test/vendors/listening.ts';
 import { viewOf } from '../../webhooks/test-support/incident.ts';
 import { createSlackChat } from './index.ts';
 
 const HOSTILE = '@channel <!channel> # heading [x](http://e) <script>';
 
 let emulators: Emulators;
-let closing: (() => void)[] = [];
+const closing: (() => unknown)[] = [];
 let nextId = 0;
 
 beforeAll(async () => {
   emulators = await startEmulators();
 });
 afterAll(() => emulators.close());
-afterEach(() => {
-  for (const close of closing) close();
-  closing = [];
-});
+afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
 
 /** A new one each time, as a worker that restarted has it. */
 function chat(change: Partial<{ token: string; channel: string; apiUrl: string }> = {}) {
@@ -67,19 +64,15 @@ async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
   return error;
 }
 
-async function listening(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closing.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`;
+async function answering(listener: RequestListener): Promise<string> {
+  const { url, close } = await listening(listener);
+  closing.push(close);
+  return `${url}/api/`;
 }
 
 /** Passes calls to the emulator; `lose` says whose answers get lost on the way back. */
 async function losingAnswers(lose: (method: string, body: URLSearchParams) => boolean): Promise<string> {
-  return listening(async (request: IncomingMessage, response) => {
+  return answering(async (request: IncomingMessage, response) => {
     const body = await readText(request);
     const method = String(request.url).replace('/api/', '');
     const answer = await fetch(`${emulators.slack.apiUrl}${method}`, {
@@ -224,7 +217,7 @@ describe('publishIncident', () => {
   });
 
   it('names the scope that posting needs', async () => {
-    const apiUrl = await listening((_, response) => {
+    const apiUrl = await answering((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end('{"ok":false,"error":"missing_scope"}');
     });
@@ -269,7 +262,7 @@ describe('failures', () => {
     ['internal_error', 'Unavailable', 'internal_error'],
     ['ratelimited', 'RateLimited', 'ratelimited'],
   ])('makes %s to %s', async (error, type, part) => {
-    const apiUrl = await listening((_, response) => {
+    const apiUrl = await answering((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ ok: false, error }));
     });
@@ -279,7 +272,7 @@ describe('failures', () => {
 
   it("comes again when Slack's Retry-After says, after one request, and keeps every incident from asking before", async () => {
     let requests = 0;
-    const apiUrl = await listening((request, response) => {
+    const apiUrl = await answering((request, response) => {
       if (String(request.url).includes('conversations.history')) {
         response.writeHead(200, { 'content-type': 'application/json' });
         return response.end('{"ok":true,"messages":[]}');
@@ -301,7 +294,7 @@ describe('failures', () => {
     [404, 'InvalidInput'],
   ])('makes HTTP %i to %s, after one request and without what was answered', async (status, type) => {
     let requests = 0;
-    const apiUrl = await listening((_, response) => {
+    const apiUrl = await answering((_, response) => {
       requests += 1;
       response.writeHead(status);
       response.end('a page with s3cret');
@@ -313,7 +306,7 @@ describe('failures', () => {
   });
 
   it('is Unavailable where something else than Slack answers, or nothing', async () => {
-    const apiUrl = await listening((_, response) => response.end('<html>captive portal</html>'));
+    const apiUrl = await answering((_, response) => response.end('<html>captive portal</html>'));
     const failure = await failureOf(chat({ apiUrl }).publishIncident({ view: incident() }));
     expect(failure).toMatchObject({ type: 'Unavailable' });
     expect(failure.message).not.toContain('captive');

@@ -1,10 +1,11 @@
 /** Direct messages, against the stateful emulator with the scopes of the app's manifest and no others. */
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { text as readText } from 'node:stream/consumers';
 import { WebClient } from '@slack/web-api';
-import { createEmulator, type Emulator } from 'emulate';
+import type { Emulator } from 'emulate';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { startSlackEmulator } from '../../demo/vendors/slack-emulator.ts';
+import { listening } from '../../test/vendors/listening.ts';
 import { createSlackChat } from './index.ts';
 import type { SlackPerson } from './invitees.ts';
 
@@ -17,41 +18,27 @@ let emulator: Emulator;
 let apiUrl: string;
 let reader: WebClient;
 let mariaId: string;
-let closing: (() => void)[] = [];
+const closing: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  emulator = await createEmulator({
-    service: 'slack',
-    port: 0,
-    seed: {
-      slack: {
-        team: { name: 'Acme', domain: 'acme' },
-        users: [
-          { name: 'firebreak', real_name: 'Firebreak', email: 'firebreak@acme.example' },
-          { name: 'maria', real_name: 'Maria', email: 'maria@acme.example' },
-        ],
-        channels: [{ name: 'ai-incidents', topic: 'Incidents' }],
-        tokens: [
-          { token: TOKEN, user: 'firebreak', scopes: ['chat:write', 'users:read.email'] },
-          {
-            token: READING_TOKEN,
-            user: 'firebreak',
-            scopes: ['im:write', 'im:history', 'im:read', 'users:read', 'users:read.email'],
-          },
-        ],
-        strict_scopes: true,
+  emulator = await startSlackEmulator({
+    users: ['firebreak', 'maria'],
+    channel: { name: 'ai-incidents', topic: 'Incidents' },
+    tokens: [
+      { token: TOKEN, user: 'firebreak', scopes: ['chat:write', 'users:read.email'] },
+      {
+        token: READING_TOKEN,
+        user: 'firebreak',
+        scopes: ['im:write', 'im:history', 'im:read', 'users:read', 'users:read.email'],
       },
-    },
+    ],
   });
   apiUrl = `${emulator.url}/api/`;
   reader = new WebClient(READING_TOKEN, { slackApiUrl: apiUrl, retryConfig: { retries: 0 } });
   mariaId = (await reader.users.lookupByEmail({ email: 'maria@acme.example' })).user?.id ?? '';
 });
 afterAll(() => emulator.close());
-afterEach(() => {
-  for (const close of closing) close();
-  closing = [];
-});
+afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
 
 const person = (change: Partial<SlackPerson> = {}): SlackPerson => ({
   id: 'maria',
@@ -77,14 +64,10 @@ async function told(key: string) {
   return (messages ?? []).filter(({ blocks }) => JSON.stringify(blocks).includes(`${key} due`));
 }
 
-async function listening(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closing.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`;
+async function answering(listener: RequestListener): Promise<string> {
+  const { url, close } = await listening(listener);
+  closing.push(close);
+  return `${url}/api/`;
 }
 
 it.each([
@@ -118,7 +101,7 @@ it('tells once where the same reminder is asked for again', async () => {
 });
 
 it('is not tried again where it may have arrived', async () => {
-  const url = await listening(async (request, response) => {
+  const url = await answering(async (request, response) => {
     const body = await readText(request);
     const { authorization = '', 'content-type': type = '' } = request.headers;
     const method = String(request.url).replace('/api/', '');
@@ -141,13 +124,13 @@ it('is not tried again where it may have arrived', async () => {
 
 it('is tried again where nothing was sent', async () => {
   const who = [person({ slackUserId: mariaId })];
-  const nobodyThere = await listening(() => undefined);
-  for (const close of closing.splice(0)) close();
+  const nobodyThere = await answering(() => undefined);
+  await Promise.all(closing.splice(0).map((close) => close()));
   await expect(chat(who, nobodyThere).remindPerson(reminder('k-refused'))).rejects.toMatchObject({
     type: 'Unavailable',
     nonRetryable: false,
   });
-  const limited = await listening((_request, response) => {
+  const limited = await answering((_request, response) => {
     response.writeHead(429, { 'retry-after': '7' }).end();
   });
   await expect(chat(who, limited).remindPerson(reminder('k-limited'))).rejects.toMatchObject({
@@ -158,7 +141,7 @@ it('is tried again where nothing was sent', async () => {
 });
 
 it('says what to switch on where the app takes no direct messages', async () => {
-  const url = await listening((_request, response) => {
+  const url = await answering((_request, response) => {
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ ok: false, error: 'messages_tab_disabled' }));
   });

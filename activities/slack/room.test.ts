@@ -1,11 +1,11 @@
 /** An incident's own channel, against the stateful emulator with the scopes that docs/slack-messages.md names. */
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
 import { WebClient } from '@slack/web-api';
-import { createEmulator, type Emulator } from 'emulate';
+import type { Emulator } from 'emulate';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startSlackEmulator } from '../../demo/vendors/slack-emulator.ts';
 import type { IncidentView } from '../../domain/incident.ts';
+import { listening } from '../../test/vendors/listening.ts';
 import { viewOf } from '../../webhooks/test-support/incident.ts';
 import type { ChatMessageRef } from '../contract.ts';
 import { createSlackChat } from './index.ts';
@@ -23,40 +23,25 @@ let emulator: Emulator;
 let apiUrl: string;
 let client: WebClient;
 let channel: string;
-let closing: (() => void)[] = [];
+const closing: (() => unknown)[] = [];
 let nextId = 0;
 
 beforeAll(async () => {
-  emulator = await createEmulator({
-    service: 'slack',
-    port: 0,
-    seed: {
-      slack: {
-        team: { name: 'Acme', domain: 'acme' },
-        users: [
-          { name: 'firebreak', real_name: 'Firebreak', email: 'firebreak@acme.example' },
-          { name: 'maria', real_name: 'Maria', email: 'maria@acme.example' },
-          { name: 'other', real_name: 'Other', email: 'other@acme.example' },
-        ],
-        channels: [{ name: 'ai-incidents', topic: 'Incidents' }],
-        tokens: [
-          { token: TOKEN, user: 'firebreak', scopes: SCOPES },
-          { token: POSTING_TOKEN, user: 'firebreak', scopes: ['chat:write', 'channels:history'] },
-          { token: OTHER_TOKEN, user: 'other', scopes: [...SCOPES, 'channels:read'] },
-        ],
-        strict_scopes: true,
-      },
-    },
+  emulator = await startSlackEmulator({
+    users: ['firebreak', 'maria', 'other'],
+    channel: { name: 'ai-incidents', topic: 'Incidents' },
+    tokens: [
+      { token: TOKEN, user: 'firebreak', scopes: SCOPES },
+      { token: POSTING_TOKEN, user: 'firebreak', scopes: ['chat:write', 'channels:history'] },
+      { token: OTHER_TOKEN, user: 'other', scopes: [...SCOPES, 'channels:read'] },
+    ],
   });
   apiUrl = `${emulator.url}/api/`;
   client = new WebClient(TOKEN, { slackApiUrl: apiUrl, retryConfig: { retries: 0 } });
   channel = (await channels()).find(({ name }) => name === 'ai-incidents')?.id ?? '';
 });
 afterAll(() => emulator.close());
-afterEach(() => {
-  for (const close of closing) close();
-  closing = [];
-});
+afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
 
 function options(change: Partial<RoomOptions> = {}): RoomOptions {
   return {
@@ -110,7 +95,7 @@ async function blocksIn(channelId: string): Promise<string> {
 
 /** Passes calls on, and loses the answers that `lose` says. */
 async function losing(lose: (method: string) => boolean): Promise<string> {
-  const server = createServer(async (request: IncomingMessage, response) => {
+  const { url, close } = await listening(async (request, response) => {
     const body = await readText(request);
     const method = String(request.url).replace('/api/', '');
     const answer = await fetch(`${apiUrl}${method}`, {
@@ -125,12 +110,8 @@ async function losing(lose: (method: string) => boolean): Promise<string> {
     response.writeHead(answer.status, { 'content-type': 'application/json' });
     return response.end(await answer.text());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closing.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`;
+  closing.push(close);
+  return `${url}/api/`;
 }
 
 describe('the channel of an incident', () => {

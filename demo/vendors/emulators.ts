@@ -1,6 +1,7 @@
 import { WebClient } from '@slack/web-api';
 import { createEmulator, type Emulator } from 'emulate';
 import { Octokit } from 'octokit';
+import { startSlackEmulator } from './slack-emulator.ts';
 
 /** Only reachable on loopback, and worth nothing elsewhere. */
 const GITHUB_TOKEN = 'emulated-github-token';
@@ -89,29 +90,13 @@ async function startSlack(): Promise<{
   apiUrl: string;
   channel: string;
 }> {
-  const emulator = await createEmulator({
-    service: 'slack',
-    port: 0,
-    seed: {
-      slack: {
-        team: { name: 'Acme', domain: 'acme' },
-        users: [
-          { name: 'firebreak', real_name: 'Firebreak', email: 'firebreak@acme.example' },
-          { name: 'other-app', real_name: 'Other app', email: 'other-app@acme.example' },
-        ],
-        channels: [{ name: CHANNEL_NAME, topic: 'Incidents of AI systems' }],
-        // The scopes of the app's manifest that are needed to post: more would hide a missing one.
-        tokens: [
-          {
-            token: SLACK_TOKEN,
-            user: 'firebreak',
-            scopes: ['chat:write', 'channels:history', 'channels:read'],
-          },
-          { token: OTHER_APP_TOKEN, user: 'other-app', scopes: ['chat:write'] },
-        ],
-        strict_scopes: true,
-      },
-    },
+  const emulator = await startSlackEmulator({
+    users: ['firebreak', 'other-app'],
+    channel: { name: CHANNEL_NAME, topic: 'Incidents of AI systems' },
+    tokens: [
+      { token: SLACK_TOKEN, user: 'firebreak', scopes: ['chat:write', 'channels:history', 'channels:read'] },
+      { token: OTHER_APP_TOKEN, user: 'other-app', scopes: ['chat:write'] },
+    ],
   });
   try {
     const apiUrl = `${emulator.url}/api/`;

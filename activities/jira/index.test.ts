@@ -90,20 +90,21 @@ describe('somebody who writes our labels on an issue of theirs', () => {
   });
 });
 
+function activities(onResolved: 'close' | 'leave', on: Awaited<ReturnType<typeof system>>) {
+  return createTicketActivities({
+    system: on,
+    onResolved,
+    assigneeOf: () => undefined,
+    records: { postmortem: async () => undefined },
+  });
+}
+
 describe('a description that is as long as Jira allows', () => {
   const LONG = {
     ...STATUS,
     state: 'contained',
     markdown: `- State: contained\n- Waits for: ${'x'.repeat(3_000)}`,
   } as const;
-
-  const closing = (on: Awaited<ReturnType<typeof system>>) =>
-    createTicketActivities({
-      system: on,
-      onResolved: 'close',
-      assigneeOf: () => undefined,
-      records: { postmortem: async () => undefined },
-    });
 
   it('leaves room for the section to grow when it is ours', async () => {
     const tickets = await system();
@@ -123,7 +124,12 @@ describe('a description that is as long as Jira allows', () => {
       content: [{ type: 'text', text: 'p'.repeat(room - 70) }],
     });
     const update = () =>
-      closing(tickets).updateTicket({ key, incidentId: 'inc-1', status: LONG, outcome: 'recovered' });
+      activities('close', tickets).updateTicket({
+        key,
+        incidentId: 'inc-1',
+        status: LONG,
+        outcome: 'recovered',
+      });
     expect(await update()).toEqual({ changed: true, closed: true });
     expect(issue?.labels).toContain('firebreak-state-contained');
     expect(JSON.stringify(issue?.description)).toContain('State: triggered');
@@ -141,7 +147,12 @@ describe('a description that is as long as Jira allows', () => {
       const names = { issueType: 'Incident', actionItemType: 'Task', linkType: 'Relates' };
       const proxied = createJiraTickets({ url: proxy.url, email, apiToken, project, ...names });
       const failure = await failureOf(
-        closing(proxied).updateTicket({ key, incidentId: 'inc-1', status: LONG, outcome: 'recovered' }),
+        activities('close', proxied).updateTicket({
+          key,
+          incidentId: 'inc-1',
+          status: LONG,
+          outcome: 'recovered',
+        }),
       );
       expect(failure).toMatchObject({ type: 'InvalidInput', nonRetryable: true });
       expect(jira.issues[0]?.status.category).toBe('done');
@@ -299,19 +310,11 @@ describe('comments', () => {
     milestones: { triggered: Date.UTC(2026, 2, 1) },
     timeline: [],
   };
-  const activities = (on: Awaited<ReturnType<typeof system>>) =>
-    createTicketActivities({
-      system: on,
-      onResolved: 'leave',
-      assigneeOf: () => undefined,
-      records: { postmortem: async () => undefined },
-    });
-
   it('have their own plot attached, once', async () => {
     const tickets = await system();
     const { key } = await tickets.open(OPENED);
     for (const commentKey of ['verification-1', 'verification-2', 'verification-2']) {
-      await activities(tickets).commentTicket({
+      await activities('leave', tickets).commentTicket({
         key,
         incidentId: 'inc-1',
         commentKey,
@@ -341,7 +344,7 @@ describe('comments', () => {
   it('do without where attachments are switched off', async () => {
     const tickets = await system({ attachments: false });
     const { key } = await tickets.open(OPENED);
-    await activities(tickets).commentTicket({
+    await activities('leave', tickets).commentTicket({
       key,
       incidentId: 'inc-1',
       commentKey: 'v',

@@ -28,13 +28,21 @@ function mark(incident: IncidentDriver, person: string, sampleId: string, verdic
     });
 }
 
+/** An incident in approve mode that has sampled. */
+function withSamples(test: (incident: IncidentDriver, world: World) => Promise<void>): Promise<void> {
+  const world = new World();
+  world.facts = { ...world.facts, mode: 'approve' };
+  world.samples = SAMPLES;
+  return withIncident(world, async (incident) => {
+    await incident.send(incident.alert());
+    await incident.until('sampled', (view) => view.samples !== undefined);
+    await test(incident, world);
+  });
+}
+
 describe('reviewing samples', () => {
   it('counts the last word of each person, shows disagreement, and tells the approvers', async () => {
-    const world = new World();
-    world.facts = { ...world.facts, mode: 'approve' };
-    world.samples = SAMPLES;
-    await withIncident(world, async (incident) => {
-      await incident.send(incident.alert());
+    await withSamples(async (incident) => {
       await incident.until(
         'sampled and waiting',
         (view) => view.samples !== undefined && view.pendingApprovals.length > 0,
@@ -68,12 +76,7 @@ describe('reviewing samples', () => {
   });
 
   it('keeps what was sampled, and what was said of it, when a step samples again', async () => {
-    const world = new World();
-    world.facts = { ...world.facts, mode: 'approve' };
-    world.samples = SAMPLES;
-    await withIncident(world, async (incident) => {
-      await incident.send(incident.alert());
-      await incident.until('sampled', (view) => view.samples !== undefined);
+    await withSamples(async (incident, world) => {
       await mark(incident, 'mara', 's-000000000a', 'harmful');
       const [item] = SAMPLES.items;
       if (item === undefined) throw new Error('no sample');
@@ -92,12 +95,7 @@ describe('reviewing samples', () => {
   });
 
   it('refuses a sample that there is not, and a verdict that is none', async () => {
-    const world = new World();
-    world.facts = { ...world.facts, mode: 'approve' };
-    world.samples = SAMPLES;
-    await withIncident(world, async (incident) => {
-      await incident.send(incident.alert());
-      await incident.until('sampled', (view) => view.samples !== undefined);
+    await withSamples(async (incident) => {
       const cause = async (marking: Promise<unknown>) => {
         const error = (await marking.catch((thrown: unknown) => thrown)) as Error;
         expect(error.cause).toBeInstanceOf(ApplicationFailure);

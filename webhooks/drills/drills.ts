@@ -18,6 +18,7 @@ import { ownDelivery, targetLabels } from '../alertmanager/own-delivery.ts';
 import { routeTo } from '../alertmanager/route-alert.ts';
 import { EdgeError } from '../errors.ts';
 import { GatewayError, type IncidentGateway } from '../gateway/types.ts';
+import { refusing } from '../incidents/attempts.ts';
 import { mayOrThrow, type PersonsRequest, type RollbackDeps } from '../rollbacks/deps.ts';
 import { allowedTarget, attemptedOn, parseBody, targetInput } from '../rollbacks/request.ts';
 
@@ -92,10 +93,7 @@ export async function beginDrill(
   let attempted = 'drill';
   const record = (verdict: 'accepted' | 'denied' | 'invalid', reason: string) =>
     deps.recordAttempt({ incident: attempted, person: person.id, decision: 'drill', via, verdict, reason });
-  const refuse = async (verdict: 'denied' | 'invalid', error: EdgeError): Promise<never> => {
-    await record(verdict, error.message);
-    throw error;
-  };
+  const refuse = refusing(record);
   const need = async (action: 'declare' | 'override'): Promise<void> => {
     const permission = deps.access.may(person, action);
     if (!permission.allowed)

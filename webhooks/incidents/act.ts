@@ -5,7 +5,7 @@ import { EdgeError } from '../errors.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
 import { problemsOf } from '../zod-problems.ts';
 import { ACTIONS, type ActionName, type ActionSpec } from './actions.ts';
-import { acceptedBecause, type RecordAttempt } from './attempts.ts';
+import { acceptedBecause, type RecordAttempt, refusing } from './attempts.ts';
 import { readLive } from './decide.ts';
 import type { IncidentReader } from './reader.ts';
 import { sendDeadlineAt, sendUpdate } from './send.ts';
@@ -42,10 +42,7 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
   let attempted: { incident: string; step?: string } = { incident: input.incident.slice(0, 64) };
   const record = (verdict: 'accepted' | 'denied' | 'invalid', reason: string | undefined) =>
     deps.recordAttempt({ ...attempted, person: person.id, decision: action, via, verdict, reason });
-  const refuse = async (verdict: 'denied' | 'invalid', error: EdgeError): Promise<never> => {
-    await record(verdict, error.message);
-    throw error;
-  };
+  const refuse = refusing(record);
 
   const permission = deps.access.may(person, spec.access, { via });
   if (!permission.allowed)
@@ -66,7 +63,7 @@ export async function act(deps: ActDeps, input: ActInput): Promise<Answer & { in
   attempted = { ...attempted, ...(told.step === undefined ? {} : { step: told.step }) };
   const deadlineAtMs = sendDeadlineAt(deps.sendDeadlineMs);
   const view = await readLive(deps.reader, input.incident, deadlineAtMs).catch((error: unknown) =>
-    error instanceof EdgeError ? refuse('invalid', error) : Promise.reject(error),
+    refuse('invalid', error),
   );
   attempted = { ...attempted, incident: view.incidentId };
 

@@ -46,3 +46,13 @@ export function createAttemptRecorder(deps: {
 export function acceptedBecause(right: string, said: string | undefined): string {
   return said === undefined ? right : `${right}; said: ${said}`;
 }
+
+/** Ends an attempt: what is an answer to the person is recorded first, a defect of ours is not. Never resolves. */
+export function refusing(
+  record: (verdict: 'denied' | 'invalid', reason: string) => Promise<void>,
+): (verdict: 'denied' | 'invalid', error: unknown) => Promise<never> {
+  return async (verdict, error) => {
+    if (error instanceof EdgeError) await record(verdict, error.message);
+    throw error;
+  };
+}

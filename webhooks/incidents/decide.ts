@@ -6,7 +6,7 @@ import type { Access, Person } from '../access/access.ts';
 import { type DecisionSigner, updateIdOf } from '../decisions/sign.ts';
 import { EdgeError } from '../errors.ts';
 import type { IncidentGateway } from '../gateway/types.ts';
-import { acceptedBecause, type RecordAttempt } from './attempts.ts';
+import { acceptedBecause, type RecordAttempt, refusing } from './attempts.ts';
 import { fromRecords, type IncidentReader, temporalUnavailable } from './reader.ts';
 import { sendDeadlineAt, sendUpdate, tryUntil } from './send.ts';
 
@@ -68,14 +68,11 @@ export async function decide(deps: DecideDeps, input: DecideInput): Promise<Deci
   let attempted = { incident: input.incident.slice(0, 64), step: input.step, planHash: input.planHash };
   const record = (verdict: 'accepted' | 'denied' | 'duplicate' | 'invalid', reason: string | undefined) =>
     deps.recordAttempt({ ...attempted, person: person.id, decision: attempt, via, verdict, reason });
-  const refuse = async (verdict: 'denied' | 'invalid', error: EdgeError): Promise<never> => {
-    await record(verdict, error.message);
-    throw error;
-  };
+  const refuse = refusing(record);
 
   const deadlineAtMs = sendDeadlineAt(deps.sendDeadlineMs);
   const view = await readLive(deps.reader, input.incident, deadlineAtMs).catch((error: unknown) =>
-    error instanceof EdgeError ? refuse('invalid', error) : Promise.reject(error),
+    refuse('invalid', error),
   );
   const incidentId = view.incidentId;
   attempted = { ...attempted, incident: incidentId };

@@ -1,7 +1,7 @@
 import { targetKey } from '../../domain/target.ts';
 import { type Answer, freezeUpdate, unfreezeUpdate } from '../../workflows/messages.ts';
 import { EdgeError } from '../errors.ts';
-import { acceptedBecause } from '../incidents/attempts.ts';
+import { acceptedBecause, refusing } from '../incidents/attempts.ts';
 import { edgeErrorOfTarget, type PersonsRequest, type RollbackDeps, requestKey } from './deps.ts';
 import { allowedTarget, attemptedOn, freezeBody, parseBody, unfreezeBody } from './request.ts';
 
@@ -18,10 +18,7 @@ export async function setFrozen(
   let attempted: string = action;
   const record = (verdict: 'accepted' | 'denied' | 'invalid', reason: string) =>
     deps.recordAttempt({ incident: attempted, person: person.id, decision: action, via, verdict, reason });
-  const refuse = async (verdict: 'denied' | 'invalid', error: unknown): Promise<never> => {
-    if (error instanceof EdgeError) await record(verdict, error.message);
-    throw error;
-  };
+  const refuse = refusing(record);
   const parse = () => {
     const body = parseBody(action === 'freeze' ? freezeBody : unfreezeBody, request.body);
     return { body, target: allowedTarget(body.target, deps.clusters) };

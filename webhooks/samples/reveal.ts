@@ -5,7 +5,7 @@ import type { IncidentView } from '../../domain/incident.ts';
 import { findSample } from '../../domain/samples/precision.ts';
 import type { Access, Person } from '../access/access.ts';
 import { EdgeError } from '../errors.ts';
-import type { RecordAttempt } from '../incidents/attempts.ts';
+import { type RecordAttempt, refusing } from '../incidents/attempts.ts';
 import { fromRecords, type IncidentReader } from '../incidents/reader.ts';
 
 export interface SampleDeps {
@@ -47,17 +47,14 @@ export async function reveal(deps: SampleDeps, input: RevealInput): Promise<Reve
   let incident = input.incident.slice(0, 64);
   const record = (verdict: 'accepted' | 'denied' | 'invalid', why: string) =>
     deps.recordAttempt({ incident, person: person.id, decision: 'reveal-sample', via, verdict, reason: why });
-  const refuse = async (verdict: 'denied' | 'invalid', error: EdgeError): Promise<never> => {
-    await record(verdict, error.message);
-    throw error;
-  };
+  const refuse = refusing(record);
 
   const permission = deps.access.may(person, 'reveal');
   if (!permission.allowed)
     return refuse('denied', new EdgeError('forbidden', `Not allowed: ${permission.reason}.`));
   const view = await deps.reader.read(input.incident).then(
     (found) => found.view,
-    (error: unknown) => (error instanceof EdgeError ? refuse('invalid', error) : Promise.reject(error)),
+    (error: unknown) => refuse('invalid', error),
   );
   incident = view.incidentId;
   const ref = refOf(view, input.sample);

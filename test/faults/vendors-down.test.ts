@@ -32,6 +32,9 @@ const UNDELIVERED_TOLD_MS = 150_000;
 /** The longest pause between two attempts, and the longest attempt that is under way when the vendor comes back. */
 const MADE_UP_FOR_MS = 110_000;
 const WORLDS_READY_MS = 120_000;
+/** Each wait has its own limit, and names what it waits for; several incidents after another are longer than one scenario. */
+const ONE_BY_ONE_MS = 10 * 60_000;
+const ALL_AT_ONCE_MS = CONTAINED_WITHIN_MS + UNDELIVERED_TOLD_MS + MADE_UP_FOR_MS + 120_000;
 
 /** Paged by the runbook. */
 const ROLES = 2;
@@ -124,64 +127,72 @@ describe.concurrent('vendors', () => {
   describe('one after the other', () => {
     const world = harmfulModels('vendors-one-by-one', Object.keys(ONE_BY_ONE).map(namespaceOf));
 
-    it('delay no containment and no rollback, and get what they missed once they are back', async () => {
-      const { installation, outages } = world();
-      const ended: Promise<void>[] = [];
-      for (const [name, { outages: some, failed }] of Object.entries(ONE_BY_ONE)) {
-        const namespace = namespaceOf(name);
-        await outages.set(some);
-        const incidentId = await openAndContain(installation, namespace);
-        await approveThroughApi(installation, incidentId);
-        const view = await incidentWhen(installation, incidentId, 'being rolled back', rolledBack);
-        expectWhatFailed(view, some, failed);
-        for (const vendor of Object.keys(some) as VendorName[]) {
-          if (some[vendor] !== 'refused')
-            expect(outages.proxies[vendor].disturbed(), vendor).toBeGreaterThan(0);
+    it(
+      'delay no containment and no rollback, and get what they missed once they are back',
+      async () => {
+        const { installation, outages } = world();
+        const ended: Promise<void>[] = [];
+        for (const [name, { outages: some, failed }] of Object.entries(ONE_BY_ONE)) {
+          const namespace = namespaceOf(name);
+          await outages.set(some);
+          const incidentId = await openAndContain(installation, namespace);
+          await approveThroughApi(installation, incidentId);
+          const view = await incidentWhen(installation, incidentId, 'being rolled back', rolledBack);
+          expectWhatFailed(view, some, failed);
+          for (const vendor of Object.keys(some) as VendorName[]) {
+            if (some[vendor] !== 'refused')
+              expect(outages.proxies[vendor].disturbed(), vendor).toBeGreaterThan(0);
+          }
+          await outages.set({});
+          // The next vendor goes down while this incident proves its recovery.
+          const pages = some.pager === undefined || failed.includes('page') ? ROLES : 0;
+          ended.push(expectWholeEnd(installation, outages, { namespace, incidentId, pages }));
+          ended.at(-1)?.catch(() => undefined);
         }
-        await outages.set({});
-        // The next vendor goes down while this incident proves its recovery.
-        const pages = some.pager === undefined || failed.includes('page') ? ROLES : 0;
-        ended.push(expectWholeEnd(installation, outages, { namespace, incidentId, pages }));
-        ended.at(-1)?.catch(() => undefined);
-      }
-      await Promise.all(ended);
-    });
+        await Promise.all(ended);
+      },
+      ONE_BY_ONE_MS,
+    );
   });
 
   describe('all at once', () => {
     const namespace = namespaceOf('all-at-once');
     const world = harmfulModels('vendors-all-at-once', [namespace]);
 
-    it('leave everything that protects users as it is, and need a human for what nobody was told', async () => {
-      const { installation, outages } = world();
-      await outages.set(ALL_AT_ONCE.outages);
-      const incidentId = await openAndContain(installation, namespace);
-      await awaitAsked(installation, incidentId);
-      const told = await pollUntil('undelivered pages being told', UNDELIVERED_TOLD_MS, async () => {
-        const view = await apiOf(installation, 'maria').incident(incidentId);
-        return (view.undelivered ?? []).length >= ROLES ? view : undefined;
-      });
-      expect(told.state).toBe('needs-human');
-      expect(told.humanNeeded).toEqual(
-        expect.arrayContaining(['nobody could page ml-oncall', 'nobody could page security-oncall']),
-      );
-      expect(told.timeline.map(({ text }) => text)).toContainEqual(
-        expect.stringMatching(/^No channel has accepted so far the page to ml-oncall: /),
-      );
+    it(
+      'leave everything that protects users as it is, and need a human for what nobody was told',
+      async () => {
+        const { installation, outages } = world();
+        await outages.set(ALL_AT_ONCE.outages);
+        const incidentId = await openAndContain(installation, namespace);
+        await awaitAsked(installation, incidentId);
+        const told = await pollUntil('undelivered pages being told', UNDELIVERED_TOLD_MS, async () => {
+          const view = await apiOf(installation, 'maria').incident(incidentId);
+          return (view.undelivered ?? []).length >= ROLES ? view : undefined;
+        });
+        expect(told.state).toBe('needs-human');
+        expect(told.humanNeeded).toEqual(
+          expect.arrayContaining(['nobody could page ml-oncall', 'nobody could page security-oncall']),
+        );
+        expect(told.timeline.map(({ text }) => text)).toContainEqual(
+          expect.stringMatching(/^No channel has accepted so far the page to ml-oncall: /),
+        );
 
-      const { url, tokens } = installation.firebreak;
-      const approved = await commandLine(['incident', 'approve', incidentId, '--yes'], {
-        env: { FIREBREAK_URL: url, FIREBREAK_TOKEN: tokens.maria },
-      });
-      expect(approved.code, approved.err).toBe(0);
-      const proved = await incidentWhen(installation, incidentId, 'being proved', proven);
-      expectWhatFailed(proved, ALL_AT_ONCE.outages, ALL_AT_ONCE.failed);
-      // Somebody is on it, so that nobody could be paged needs nobody any more.
-      expect(proved.humanNeeded.filter((reason) => reason.startsWith('nobody could page'))).toEqual([]);
+        const { url, tokens } = installation.firebreak;
+        const approved = await commandLine(['incident', 'approve', incidentId, '--yes'], {
+          env: { FIREBREAK_URL: url, FIREBREAK_TOKEN: tokens.maria },
+        });
+        expect(approved.code, approved.err).toBe(0);
+        const proved = await incidentWhen(installation, incidentId, 'being proved', proven);
+        expectWhatFailed(proved, ALL_AT_ONCE.outages, ALL_AT_ONCE.failed);
+        // Somebody is on it, so that nobody could be paged needs nobody any more.
+        expect(proved.humanNeeded.filter((reason) => reason.startsWith('nobody could page'))).toEqual([]);
 
-      await outages.set({});
-      await expectWholeEnd(installation, outages, { namespace, incidentId, pages: 0 });
-    });
+        await outages.set({});
+        await expectWholeEnd(installation, outages, { namespace, incidentId, pages: 0 });
+      },
+      ALL_AT_ONCE_MS,
+    );
   });
 });
 

@@ -1,11 +1,12 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Runtime } from '@temporalio/worker';
 import { inject } from 'vitest';
+import { startTurns } from './turns.ts';
 
 /**
  * What the time-skipping server says of a task that it fails for good: a completion that cancels an activity which has ended
- * meanwhile, or a timer that has fired. Real servers drop such a cancellation. This one answers once, schedules the task never
- * again, and the workflow stands still.
+ * meanwhile (which turns.ts all but prevents), or a timer that has fired. Real servers drop such a cancellation. This one
+ * answers once, schedules the task never again, and the workflow stands still.
  */
 const LOST_TASK = /ACTIVITY_UNKNOWN|invalid history builder state/;
 
@@ -40,8 +41,19 @@ export async function withTimeSkipping<T>(
   run: (env: TestWorkflowEnvironment, orLost: OrLost) => Promise<T>,
 ): Promise<T> {
   installRuntime();
+  let address = '';
+  const turns = await startTurns(() => address);
   const env = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: inject('testServer') } },
+    plugins: [
+      {
+        name: 'turns',
+        configureNativeConnection(options) {
+          address = options.address ?? '';
+          return { ...options, address: turns.address };
+        },
+      },
+    ],
   });
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => undefined);
@@ -55,5 +67,6 @@ export async function withTimeSkipping<T>(
   } finally {
     onLost = undefined;
     await env.teardown();
+    await turns.close();
   }
 }

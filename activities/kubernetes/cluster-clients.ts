@@ -4,7 +4,6 @@ import {
   CoreV1Api,
   CustomObjectsApi,
   createConfiguration,
-  KubeConfig,
   type RequestContext,
   type ResponseContext,
   ServerConfiguration,
@@ -12,6 +11,7 @@ import {
 import type { Mode, Target } from '../../domain/target.ts';
 import { targetKey } from '../../domain/target.ts';
 import { fail } from '../failure.ts';
+import { PoolingKubeConfig } from './pooling-kube-config.ts';
 
 /**
  * Longest that one call of the API may take, its body included. Calls in one namespace take milliseconds; one that has
@@ -58,7 +58,7 @@ export type ClusterMap = Record<string, ClusterClients>;
 
 /** @throws Error naming the file or context when the kubeconfig cannot be used: a mistake of configuration. */
 export function createClusterClients(access: ClusterAccess): ClusterClients {
-  const kubeConfig = new KubeConfig();
+  const kubeConfig = new PoolingKubeConfig();
   if (access.kubeconfig === undefined) kubeConfig.loadFromCluster();
   else kubeConfig.loadFromFile(access.kubeconfig);
   if (access.context !== undefined) {

@@ -4,13 +4,14 @@ import {
   CoreV1Api,
   CustomObjectsApi,
   createConfiguration,
-  KubeConfig,
+  type KubeConfig,
   PatchStrategy,
   type RequestContext,
   type ResponseContext,
   ServerConfiguration,
   setHeaderOptions,
 } from '@kubernetes/client-node';
+import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 
 /** The local API server answers in milliseconds; one that takes this long is starting, stopping or starved. */
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -26,21 +27,16 @@ export interface KubeClient {
 
 /** @throws Error naming the file when it cannot be read or names no cluster. */
 export function connectKube(kubeconfig: string): KubeClient {
-  const config = new KubeConfig();
+  const config = new PoolingKubeConfig();
   config.loadFromFile(kubeconfig);
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error(`the kubeconfig ${kubeconfig} names no cluster to talk to`);
-
-  // The library makes a pool of connections for each request, so that each one pays for a TLS handshake: keep the first.
-  let pool: ReturnType<RequestContext['getDispatcher']>;
   const configuration = createConfiguration({
     baseServer: new ServerConfiguration(cluster.server, {}),
     authMethods: { default: config },
     promiseMiddleware: [
       {
         pre: async (request: RequestContext) => {
-          pool ??= request.getDispatcher();
-          if (pool !== undefined) request.setDispatcher(pool);
           request.setHeaderParam('User-Agent', 'firebreak-demo');
           request.setSignal(AbortSignal.timeout(REQUEST_TIMEOUT_MS));
           return request;

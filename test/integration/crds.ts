@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import {
   ApiextensionsV1Api,
   CustomObjectsApi,
-  KubeConfig,
   loadYaml,
   type V1CustomResourceDefinition,
 } from '@kubernetes/client-node';
 import { kubernetesStatus } from '../../activities/failure.ts';
+import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import { type CrdSet, crdFiles } from '../../demo/parts/crds.ts';
 import { pollUntil } from '../../demo/stack/poll.ts';
 
@@ -21,7 +21,7 @@ const HELM_RELEASES = new URL('../fixtures/crds/helmreleases.yaml', import.meta.
  * there already stay as they are, so that files of tests may ask for the same ones at the same time.
  */
 export async function installCrds(kubeconfigPath: string, sets: readonly CrdSet[]): Promise<void> {
-  const kubeConfig = new KubeConfig();
+  const kubeConfig = new PoolingKubeConfig();
   kubeConfig.loadFromFile(kubeconfigPath);
   const extensions = kubeConfig.makeApiClient(ApiextensionsV1Api);
   const objects = kubeConfig.makeApiClient(CustomObjectsApi);

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import {
   AdmissionregistrationV1Api,
   CustomObjectsApi,
-  KubeConfig,
   loadAllYaml,
   RbacAuthorizationV1Api,
   type V1PolicyRule,
@@ -12,6 +11,7 @@ import { inject } from 'vitest';
 import type { GitOpsActivities } from '../../activities/contract.ts';
 import { createGitOpsActivities } from '../../activities/gitops/index.ts';
 import type { RawObject } from '../../activities/gitops/objects.ts';
+import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import type { Decision, SignedDecision } from '../../domain/decision.ts';
 import type { NoRollback, RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { GitOpsPolicy } from '../../domain/runbook.ts';
@@ -63,7 +63,7 @@ type Apply = ReturnType<KubeWorld['activities']>['applyRollback'];
 
 export async function openGitOpsWorld(): Promise<GitOpsWorld> {
   const world = await openKubeWorld();
-  const kubeConfig = new KubeConfig();
+  const kubeConfig = new PoolingKubeConfig();
   kubeConfig.loadFromFile(inject('stack').kube.kubeconfigPath);
   const objects = kubeConfig.makeApiClient(CustomObjectsApi);
   const tools = `${world.namespace}-tools`;

@@ -1,5 +1,6 @@
-import { CustomObjectsApi, KubeConfig, RbacAuthorizationV1Api } from '@kubernetes/client-node';
+import { CustomObjectsApi, RbacAuthorizationV1Api } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import { installCrds } from './crds.ts';
 import { grant, rulesOf } from './gitops-fixture.ts';
 import { type KubeWorld, openKubeWorld, until } from './kubernetes-fixture.ts';
@@ -19,7 +20,7 @@ beforeAll(async () => {
   // Twice at once, as files of tests do.
   const sets = ['kserve', 'lws', 'keda'] as const;
   await Promise.all([installCrds(kubeconfigPath, sets), installCrds(kubeconfigPath, sets)]);
-  const kubeConfig = new KubeConfig();
+  const kubeConfig = new PoolingKubeConfig();
   kubeConfig.loadFromFile(kubeconfigPath);
   objects = kubeConfig.makeApiClient(CustomObjectsApi);
   world = await openKubeWorld();
@@ -121,7 +122,7 @@ describe('a workload that another object controls', () => {
       /^it is controlled by Deployment middle, itself by InferenceService top, which would.*act on InferenceService top instead/,
     );
     expect(await refusal('bottom')).not.toMatch(/Argo CD/);
-    const kubeConfig = new KubeConfig();
+    const kubeConfig = new PoolingKubeConfig();
     kubeConfig.loadFromFile(inject('stack').kube.kubeconfigPath);
     const rbac = kubeConfig.makeApiClient(RbacAuthorizationV1Api);
     await grant(rbac, namespace, world.rights.user, await rulesOf('firebreak-owners'));

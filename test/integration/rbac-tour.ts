@@ -1,6 +1,7 @@
 /** Everything that Firebreak asks of the Kubernetes API in a namespace with models, once. */
-import { CustomObjectsApi, KubeConfig, type V1StatefulSet } from '@kubernetes/client-node';
+import { CustomObjectsApi, type V1StatefulSet } from '@kubernetes/client-node';
 import { inject } from 'vitest';
+import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import { createTrafficActivities } from '../../activities/traffic/index.ts';
 import type { Breaker } from '../../domain/breaker.ts';
 import type { RollbackPlan } from '../../domain/rollback-plan.ts';
@@ -15,7 +16,7 @@ const ROUTE = { group: 'gateway.networking.k8s.io', version: 'v1', plural: 'http
 
 /** Rolls a target of each kind back, and drives the breaker of one with a route. */
 export async function tour(world: KubeWorld): Promise<void> {
-  const kubeConfig = new KubeConfig();
+  const kubeConfig = new PoolingKubeConfig();
   kubeConfig.loadFromFile(inject('stack').kube.kubeconfigPath);
   const admin = kubeConfig.makeApiClient(CustomObjectsApi);
 

@@ -1,9 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
-import { CustomObjectsApi, KubeConfig, type V1Deployment } from '@kubernetes/client-node';
+import { CustomObjectsApi, type V1Deployment } from '@kubernetes/client-node';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import { createTrafficActivities } from '../../activities/traffic/index.ts';
 import type { Breaker } from '../../domain/breaker.ts';
 import '../setup/provided.ts';
@@ -40,7 +41,7 @@ describe('HTTPRoutes', () => {
     const { kubeconfigPath } = inject('stack').kube;
     await installCrds(kubeconfigPath, ['gateway-api']);
     world = await openKubeWorld();
-    const kubeConfig = new KubeConfig();
+    const kubeConfig = new PoolingKubeConfig();
     kubeConfig.loadFromFile(kubeconfigPath);
     objects = kubeConfig.makeApiClient(CustomObjectsApi);
     traffic = createTrafficActivities({ clusters: world.clusters });

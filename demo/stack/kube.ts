@@ -201,6 +201,9 @@ function startControllerManager(
     args: () => [
       `--kubeconfig=${kubeconfigPath}`,
       '--leader-elect=false',
+      // Its own limit of 20 calls a second is for clusters whose API server others share.
+      '--kube-api-qps=200',
+      '--kube-api-burst=400',
       // 0: it serves nothing itself.
       '--secure-port=0',
       `--controllers=${(controllers ?? DEFAULT_CONTROLLERS).join(',')}`,

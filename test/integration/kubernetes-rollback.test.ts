@@ -445,6 +445,7 @@ describe('awaitRollout', () => {
   it('waits for the last old pod, and says superseded and paused', async () => {
     const plan = await shipAndPlan('lingering', 1, [V1, 'registry.test/llm:lingering']);
     const { generation } = await apply(plan);
+    await until('both new pods', async () => (await world.read('lingering')).status?.updatedReplicas === 2);
     const early = await wait('lingering', plan.to.templateHash, generation, 4_000);
     expect(early).toMatchObject({
       outcome: 'deadline',

@@ -17,5 +17,8 @@ if (compiled.status === 0) {
   for (const folder of BESIDE_THE_CODE) {
     cpSync(path.join(root, folder), path.join(root, 'dist', folder), { recursive: true });
   }
+  // Of the compiled files: nobody who installs the package waits for it to be built.
+  const { workflowBundle } = await import(path.join(root, 'dist/worker/bundle.js'));
+  await workflowBundle();
 }
 process.exitCode = compiled.status ?? 1;

@@ -28,17 +28,24 @@ async function contentHash(): Promise<string> {
   return hash.update(sdk.version).digest('hex').slice(0, 24);
 }
 
+/** Beside the code: there a package brings its bundle, and a checkout keeps the one that its tests and demos share. */
+const OWN_BUNDLES = path.join(ROOT, EXTENSION === '.ts' ? '.firebreak/bundle' : 'bundle');
+
 /** File name of the workflow bundle in its cache folder. */
 function bundleName(hash: string): string {
   return `workflows-${hash}.js`;
 }
 
 /**
- * The workflow bundle, built once for each content of the sources (it takes seconds) and kept in `cacheDir`.
+ * The workflow bundle: the one beside the code, or else one that is built for this content of the sources (it takes seconds)
+ * and kept in `cacheDir`.
  * @returns the path of the bundle file.
  */
-export async function workflowBundle(cacheDir: string): Promise<string> {
-  const file = path.join(cacheDir, bundleName(await contentHash()));
+export async function workflowBundle(cacheDir = OWN_BUNDLES): Promise<string> {
+  const name = bundleName(await contentHash());
+  const own = path.join(OWN_BUNDLES, name);
+  if (existsSync(own)) return own;
+  const file = path.join(cacheDir, name);
   if (existsSync(file)) return file;
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(ROOT, `workflows/index${EXTENSION}`),

@@ -296,22 +296,20 @@ function pagerDutyUsers(config: FirebreakConfig, secret: (reference: string) => 
   return pagerduty && createPagerDutyUsers({ url: pagerduty.url, apiToken: secret(pagerduty.apiToken) });
 }
 
-/** Whether the workers of this process poll. */
+/** Whether the workers of this process poll, and if not, why or what comes first. */
 class WorkerState {
-  private running = false;
-  private problem = 'the worker has not connected to Temporal yet';
+  private problem: string | undefined = 'the worker has not begun';
 
   up(): void {
-    this.running = true;
+    this.problem = undefined;
   }
 
   down(problem: string): void {
-    this.running = false;
     this.problem = problem;
   }
 
   problems(): string[] {
-    return this.running ? [] : [this.problem];
+    return this.problem === undefined ? [] : [this.problem];
   }
 }
 
@@ -338,20 +336,24 @@ function runWorkers(parts: WorkerParts): { failed: Promise<never>; stop: () => P
   installRuntime(parts.logger);
   const stopping = new AbortController();
   let workers: Worker[] = [];
+  const { state } = parts;
   const run = (async () => {
+    state.down('the workflow bundle is being built');
     const bundle = await workflowBundle(path.join(parts.config.dataDir, 'bundle'));
     while (!stopping.signal.aborted) {
       const connection = await connect(parts, stopping.signal);
       if (!connection) return;
       try {
+        state.down('Temporal is being asked for its search attributes');
         await announceSearchAttributes(parts);
+        state.down('the worker is being started');
         workers = await createWorkers(parts, connection, bundle);
-        parts.state.up();
+        state.up();
         if (stopping.signal.aborted) for (const worker of workers) worker.shutdown();
         await Promise.all(workers.map((worker) => worker.run()));
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
-        parts.state.down(`the worker stopped: ${message}`);
+        state.down(`the worker stopped: ${message}`);
         parts.logger.error({ reason: message }, 'a worker stopped; it is started again');
         for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
         await pause(RECONNECT_EVERY_MS, stopping.signal);
@@ -372,6 +374,7 @@ function runWorkers(parts: WorkerParts): { failed: Promise<never>; stop: () => P
 }
 
 async function connect(parts: WorkerParts, signal: AbortSignal): Promise<NativeConnection | undefined> {
+  parts.state.down(`the worker has not connected to Temporal at ${parts.target.address} yet`);
   for (let attempt = 1; !signal.aborted; attempt++) {
     try {
       return await NativeConnection.connect({

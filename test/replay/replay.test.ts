@@ -1,6 +1,5 @@
 /** Committed histories must replay with today's workflow code: a red test here means `patched()`, never a new history. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
@@ -31,7 +30,7 @@ function recorded(scenario: string): Recorded[] {
 }
 
 async function failuresOf(histories: Recorded[]): Promise<string[]> {
-  const bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  const bundle = await workflowBundle();
   const failures: string[] = [];
   for await (const result of Worker.runReplayHistories({ workflowBundle: { codePath: bundle } }, histories)) {
     if (result.error) failures.push(`${result.workflowId}: ${result.error.message}`);

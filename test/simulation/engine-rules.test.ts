@@ -1,5 +1,4 @@
 /** Rules of the engine that only show when something goes wrong at a bad moment: each a small runbook and a scenario. */
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { findScenarios, rehearse } from '../../simulation/rehearse.ts';
@@ -10,7 +9,7 @@ const files = await findScenarios([FOLDER]);
 let bundle: string;
 
 beforeAll(async () => {
-  bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  bundle = await workflowBundle();
 });
 
 it('has its scenarios', () => {

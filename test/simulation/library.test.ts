@@ -1,4 +1,3 @@
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { LIBRARY_PATH } from '../../runbooks/load.ts';
@@ -6,7 +5,7 @@ import { sayCheck } from '../../simulation/expectations.ts';
 import { coverageOf, findScenarios, type Rehearsed, rehearse } from '../../simulation/rehearse.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 
-const bundle = workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+const bundle = workflowBundle();
 const files = await findScenarios([LIBRARY_PATH]);
 const rehearsed: Rehearsed[] = [];
 

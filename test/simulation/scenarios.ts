@@ -33,7 +33,7 @@ afterAll(() => {
 });
 
 export function bundle(): Promise<string> {
-  return workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  return workflowBundle();
 }
 
 /** Writes a file that is gone after the tests of the file that called. */

@@ -72,7 +72,7 @@ async function withKeptText(
     const worker = await Worker.create({
       connection: env.nativeConnection,
       taskQueue: config.temporal.taskQueue,
-      workflowBundle: { codePath: await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles')) },
+      workflowBundle: { codePath: await workflowBundle() },
       activities: createEvidenceActivities(records.evidence),
     });
     const collect = () =>

@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import type { Alert, AlertsReceived } from '../../domain/alert.ts';
@@ -55,7 +53,7 @@ export async function runOn<T>(
     createSignalingActivities(env.client, taskQueue, async () => ({ incidents: [] })),
   );
   const common = { connection: env.nativeConnection, namespace: env.namespace, activities };
-  const bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  const bundle = await workflowBundle();
   const main = await Worker.create({ ...common, taskQueue, workflowBundle: { codePath: bundle } });
   const cluster = await Worker.create({ ...common, taskQueue: clusterTaskQueue(TARGET.cluster) });
   const driver = new IncidentDriver(env, taskQueue, TARGET, runbook, options.change ?? {});

@@ -1,5 +1,3 @@
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createWatchdogActivities } from '../../activities/paging/dead-mans-switch.ts';
@@ -21,7 +19,7 @@ const SETTINGS = { alertname: 'Watchdog', withinMs: 600_000, roles: ['ops'], fee
 
 let bundle: string;
 beforeAll(async () => {
-  bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  bundle = await workflowBundle();
 });
 
 describe('the watchdog, from the webhook to the pager', () => {

@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
@@ -102,7 +100,7 @@ class Pagers {
 
 let bundle: string;
 beforeAll(async () => {
-  bundle = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  bundle = await workflowBundle();
 });
 
 function withPagers(

@@ -2,8 +2,6 @@
  * The simulation's own part (timers, retries, children, messages) stands in for the server's. Here the same world and the
  * same people meet the same workflows on both, and the incident must come out the same.
  */
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { IncidentView } from '../../domain/incident.ts';
 import { createSimulation, type Simulation } from '../../simulation/runtime/index.ts';
@@ -95,7 +93,7 @@ function isContained(view: IncidentView): boolean {
 async function inSimulation(story: Story) {
   const world = new World();
   story.world(world);
-  const bundlePath = await workflowBundle(path.join(tmpdir(), 'firebreak-test-bundles'));
+  const bundlePath = await workflowBundle();
   const startMs = Date.parse('2026-01-01T00:00:00Z');
   const activities = world.activities({
     async commandTarget({ target, command }) {

@@ -32,7 +32,12 @@ const vitest = spawn(
     `--outputFile.json=${reportFile}`,
     ...process.argv.slice(2),
   ],
-  { cwd: root, stdio: 'inherit' },
+  {
+    cwd: root,
+    stdio: 'inherit',
+    // Dozens of processes load the same modules: compiled once, each starts in two thirds of the time.
+    env: { NODE_COMPILE_CACHE: path.join(root, '.firebreak', 'compile-cache'), ...process.env },
+  },
 );
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => vitest.kill(signal));
 

@@ -59,6 +59,8 @@ beforeAll(async () => {
   sources = { kept: await startSource(OUTPUT.kept), dropped: await startSource(OUTPUT.dropped) };
   installation = await install({
     name: NAMESPACE,
+    // Files to look for canaries in.
+    records: 'embedded',
     namespaces: { [NAMESPACE]: 'approve' },
     adjust: async (world, vendors) => {
       outages = await startOutages(vendors);

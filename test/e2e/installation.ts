@@ -1,7 +1,8 @@
 /** One installation for a test file: vendors, a Temporal namespace of its own, and Firebreak as users run it. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import pg from 'pg';
 import { inject } from 'vitest';
 import { type Firebreak, type FirebreakWorld, startFirebreak } from '../../demo/run/firebreak-process.ts';
 import { runScenario, type ScenarioRun } from '../../demo/run/scenario-run.ts';
@@ -32,6 +33,8 @@ export async function install(options: {
   namespaces: Record<string, 'observe' | 'approve'>;
   kubeconfig?: string;
   temporal?: { address: string; namespace: string };
+  /** Absent: a database of its own, where PostgreSQL is installed; embedded records take seconds to begin with. */
+  records?: 'embedded';
   /** Changes what Firebreak is started with. */
   adjust?: (world: FirebreakWorld, vendors: Vendors) => FirebreakWorld | Promise<FirebreakWorld>;
 }): Promise<Installation> {
@@ -53,6 +56,7 @@ export async function install(options: {
     github: vendors.emulators.github,
     slack: vendors.emulators.slack,
     samplesUrl: vendors.samples.url,
+    ...(options.records === 'embedded' ? {} : { settings: await recordsOnServer(dir, options.name) }),
   };
   const firebreak = await startFirebreak((await options.adjust?.(world, vendors)) ?? world);
   const canaries: Record<string, string> = {};
@@ -91,4 +95,22 @@ export async function install(options: {
       await vendors.close();
     },
   };
+}
+
+async function recordsOnServer(dir: string, name: string): Promise<Record<string, unknown>> {
+  const server = inject('postgresUrl');
+  if (server === undefined) return {};
+  const database = `firebreak_${name.replaceAll('-', '_')}_${randomBytes(3).toString('hex')}`;
+  const admin = new pg.Client({ connectionString: server });
+  await admin.connect();
+  try {
+    await admin.query(`create database ${database}`);
+  } finally {
+    await admin.end();
+  }
+  const url = new URL(server);
+  url.pathname = `/${database}`;
+  const file = path.join(dir, 'records-url');
+  writeFileSync(file, url.href, { mode: 0o600 });
+  return { records: { postgresUrl: `file:${file}` } };
 }

@@ -22,6 +22,8 @@ const runs = new Map<string, ScenarioRun>();
 beforeAll(async () => {
   installation = await install({
     name: 'scenarios',
+    // Files to look for canaries in.
+    records: 'embedded',
     namespaces: Object.fromEntries(SCENARIO_NAMES.map((name) => [namespaceOf(name), 'approve'])),
   });
 });

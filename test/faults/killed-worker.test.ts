@@ -28,6 +28,8 @@ describe.concurrent.each([
     proxy = await startKubeProxy(stack.kube, path.join(stack.dir, `${namespace}.kubeconfig`));
     installation = await install({
       name: namespace,
+      // Embedded ones are killed with it.
+      records: 'embedded',
       namespaces: { [namespace]: 'approve' },
       kubeconfig: proxy.kubeconfigPath,
     });

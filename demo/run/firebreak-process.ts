@@ -11,7 +11,8 @@ import { freePorts } from '../stack/start-server.ts';
 import { FIRST_RUNBOOK, SECOND_RUNBOOK, secondTeamRunbook } from './second-team.ts';
 import { demoRunbook } from './timings.ts';
 
-const READY_TIMEOUT_MS = 60_000;
+/** Seconds; several that start at once on a busy machine, each with embedded records to begin with, take a minute. */
+const READY_TIMEOUT_MS = 120_000;
 const STOP_GRACE_MS = 15_000;
 const LOG_TAIL_LINES = 12;
 

@@ -161,7 +161,8 @@ export class IncidentDriver {
   ): Promise<IncidentView> {
     const end = (await this.env.currentTimeMs()) + limitMs;
     // Short steps first, where things happen within seconds; longer ones while only time passes.
-    for (let stepMs = 500; ; stepMs = Math.min(stepMs * 1.5, 120_000)) {
+    const longestStepMs = Math.max(120_000, limitMs / 100);
+    for (let stepMs = 500; ; stepMs = Math.min(stepMs * 1.5, longestStepMs)) {
       const view = await this.view();
       if (wanted(view)) return view;
       if ((await this.env.currentTimeMs()) > end) {

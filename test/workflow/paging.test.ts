@@ -450,7 +450,7 @@ describe('the watchdog of alerts', () => {
       const { runId } = await env.client.workflow.getHandle(WATCHDOG_WORKFLOW_ID).describe();
       expect(runId).toBeDefined();
     });
-  }, 120_000);
+  });
 
   it('tells of a page of its own that nobody takes', async () => {
     await withPagers(async ({ env, pagers, taskQueue }) => {

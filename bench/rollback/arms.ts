@@ -1,6 +1,7 @@
 /** Three ways back to the revision before, on the same Deployment. */
 import { execFile } from 'node:child_process';
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createClusterClients, createKubernetesActivities } from '../../activities/kubernetes/index.ts';
 import type { Api } from '../../demo/run/api.ts';
@@ -14,6 +15,8 @@ const run = promisify(execFile);
 
 /** No rollout here takes half of this. */
 const TIMEOUT_MS = 60_000;
+/** As often as the command line looks at an incident that it follows. */
+const LOOK_EVERY_MS = 1_000;
 
 export interface Arm {
   name: 'kubectl' | 'activities' | 'firebreak';
@@ -143,6 +146,8 @@ export function firebreakArm(options: { firebreak: Firebreak; approver: Api; com
         throw new Error(`the approval was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
       }
       const rolledBackMs = await pollUntil(`${deployment} being rolled back`, TIMEOUT_MS, async () => {
+        // The incident notes the moment itself. A look is answered by its workflow, which has better to do.
+        await delay(LOOK_EVERY_MS);
         const { milestones, state } = await approver.incident(id);
         if (state === 'needs-human') throw new Error('the incident needs a human');
         return milestones.rolledBack;

@@ -43,10 +43,9 @@ function bundleName(hash: string): string {
  */
 export async function workflowBundle(cacheDir = OWN_BUNDLES): Promise<string> {
   const name = bundleName(await contentHash());
-  const own = path.join(OWN_BUNDLES, name);
-  if (existsSync(own)) return own;
   const file = path.join(cacheDir, name);
-  if (existsSync(file)) return file;
+  const built = [path.join(OWN_BUNDLES, name), file].find(existsSync);
+  if (built !== undefined) return built;
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(ROOT, `workflows/index${EXTENSION}`),
     failureConverterPath: FAILURE_CONVERTER_PATH,

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import pg from 'pg';
 import { inject } from 'vitest';
 import { type Firebreak, type FirebreakWorld, startFirebreak } from '../../demo/run/firebreak-process.ts';
 import { runScenario, type ScenarioRun } from '../../demo/run/scenario-run.ts';
@@ -11,6 +10,7 @@ import { startVendors, type Vendors } from '../../demo/run/vendors.ts';
 import { type AttachedStack, attachStack } from '../../demo/stack/attach-stack.ts';
 import { type ScenarioName, scenarioOf } from '../../demo/world/scenarios.ts';
 import type { IncidentView } from '../../domain/incident.ts';
+import { createDatabase } from '../setup/database.ts';
 import '../setup/provided.ts';
 
 export interface Installation {
@@ -101,16 +101,8 @@ async function recordsOnServer(dir: string, name: string): Promise<Record<string
   const server = inject('postgresUrl');
   if (server === undefined) return {};
   const database = `firebreak_${name.replaceAll('-', '_')}_${randomBytes(3).toString('hex')}`;
-  const admin = new pg.Client({ connectionString: server });
-  await admin.connect();
-  try {
-    await admin.query(`create database ${database}`);
-  } finally {
-    await admin.end();
-  }
-  const url = new URL(server);
-  url.pathname = `/${database}`;
+  const url = await createDatabase(server, database);
   const file = path.join(dir, 'records-url');
-  writeFileSync(file, url.href, { mode: 0o600 });
+  writeFileSync(file, url, { mode: 0o600 });
   return { records: { postgresUrl: `file:${file}` } };
 }

@@ -1,14 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import {
-  ApiextensionsV1Api,
-  CustomObjectsApi,
-  loadYaml,
-  type V1CustomResourceDefinition,
-} from '@kubernetes/client-node';
+import { ApiextensionsV1Api, loadYaml, type V1CustomResourceDefinition } from '@kubernetes/client-node';
 import { kubernetesStatus } from '../../activities/failure.ts';
-import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import { type CrdSet, crdFiles } from '../../demo/parts/crds.ts';
 import { pollUntil } from '../../demo/stack/poll.ts';
+import { connectKube } from '../../demo/world/kube-client.ts';
 
 export type { CrdSet } from '../../demo/parts/crds.ts';
 
@@ -21,10 +16,8 @@ const HELM_RELEASES = new URL('../fixtures/crds/helmreleases.yaml', import.meta.
  * there already stay as they are, so that files of tests may ask for the same ones at the same time.
  */
 export async function installCrds(kubeconfigPath: string, sets: readonly CrdSet[]): Promise<void> {
-  const kubeConfig = new PoolingKubeConfig();
-  kubeConfig.loadFromFile(kubeconfigPath);
-  const extensions = kubeConfig.makeApiClient(ApiextensionsV1Api);
-  const objects = kubeConfig.makeApiClient(CustomObjectsApi);
+  const { config, objects } = connectKube(kubeconfigPath);
+  const extensions = config.makeApiClient(ApiextensionsV1Api);
   const files = (await Promise.all(sets.map((set) => crdFiles(set)))).flat();
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
   // Its own module cannot be had everywhere: a definition of ours has the fields that are read here.

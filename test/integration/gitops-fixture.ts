@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import {
   AdmissionregistrationV1Api,
-  CustomObjectsApi,
   loadAllYaml,
   RbacAuthorizationV1Api,
   type V1PolicyRule,
@@ -11,7 +10,7 @@ import { inject } from 'vitest';
 import type { GitOpsActivities } from '../../activities/contract.ts';
 import { createGitOpsActivities } from '../../activities/gitops/index.ts';
 import type { RawObject } from '../../activities/gitops/objects.ts';
-import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
+import { connectKube } from '../../demo/world/kube-client.ts';
 import type { Decision, SignedDecision } from '../../domain/decision.ts';
 import type { NoRollback, RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { GitOpsPolicy } from '../../domain/runbook.ts';
@@ -63,9 +62,7 @@ type Apply = ReturnType<KubeWorld['activities']>['applyRollback'];
 
 export async function openGitOpsWorld(): Promise<GitOpsWorld> {
   const world = await openKubeWorld();
-  const kubeConfig = new PoolingKubeConfig();
-  kubeConfig.loadFromFile(inject('stack').kube.kubeconfigPath);
-  const objects = kubeConfig.makeApiClient(CustomObjectsApi);
+  const { config, objects } = connectKube(inject('stack').kube.kubeconfigPath);
   const tools = `${world.namespace}-tools`;
   await world.core.createNamespace({ body: { metadata: { name: tools } } });
   const clients = world.clusters[CLUSTER];
@@ -73,7 +70,7 @@ export async function openGitOpsWorld(): Promise<GitOpsWorld> {
   const at = (kind: Kind) => ({ ...API[kind], namespace: tools });
   const { trustedEdgeKeys } = world;
   await grant(
-    kubeConfig.makeApiClient(RbacAuthorizationV1Api),
+    config.makeApiClient(RbacAuthorizationV1Api),
     tools,
     world.rights.user,
     await rulesOf('firebreak-gitops'),
@@ -150,7 +147,7 @@ export async function openGitOpsWorld(): Promise<GitOpsWorld> {
       else await objects.patchNamespacedCustomObjectStatus({ ...at(kind), name, body });
     },
     async denyTemplateChanges(name) {
-      const admission = kubeConfig.makeApiClient(AdmissionregistrationV1Api);
+      const admission = config.makeApiClient(AdmissionregistrationV1Api);
       const policyName = `${world.namespace}-${name}`;
       const here = `object.metadata.namespace == '${world.namespace}' && object.metadata.name == '${name}'`;
       await admission.createValidatingAdmissionPolicy({

@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AppsV1Api, CoreV1Api, type V1Deployment, type V1Pod } from '@kubernetes/client-node';
+import type { AppsV1Api, CoreV1Api, V1Deployment, V1Pod } from '@kubernetes/client-node';
 import { inject } from 'vitest';
 import { kubernetesStatus } from '../../activities/failure.ts';
 import {
@@ -11,9 +11,9 @@ import {
   type Preapprovals,
   type ServedBy,
 } from '../../activities/kubernetes/index.ts';
-import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import { attachStack } from '../../demo/stack/attach-stack.ts';
 import { type GrantedRights, grantRights } from '../../demo/world/grant-rights.ts';
+import { connectKube } from '../../demo/world/kube-client.ts';
 import { type Decision, decisionText, type SignedDecision } from '../../domain/decision.ts';
 import type { RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { Mode, Target } from '../../domain/target.ts';
@@ -50,10 +50,7 @@ export const INCIDENT = { incidentId: 'inc-000000000001-0a1b2c3d', step: 'rollba
 /** There is no kubelet: `playNode` binds pods and sets their status. Images named never-ready stay that way. */
 export async function openKubeWorld(mode: Mode = 'approve'): Promise<KubeWorld> {
   const { kubeconfigPath } = inject('stack').kube;
-  const kubeConfig = new PoolingKubeConfig();
-  kubeConfig.loadFromFile(kubeconfigPath);
-  const apps = kubeConfig.makeApiClient(AppsV1Api);
-  const core = kubeConfig.makeApiClient(CoreV1Api);
+  const { apps, core } = connectKube(kubeconfigPath);
   const namespace = `it-${randomBytes(4).toString('hex')}`;
   await core.createNamespace({ body: { metadata: { name: namespace } } });
 

@@ -1,6 +1,6 @@
-import { CustomObjectsApi, RbacAuthorizationV1Api } from '@kubernetes/client-node';
+import { type CustomObjectsApi, RbacAuthorizationV1Api } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
+import { connectKube } from '../../demo/world/kube-client.ts';
 import { installCrds } from './crds.ts';
 import { grant, rulesOf } from './gitops-fixture.ts';
 import { type KubeWorld, openKubeWorld, until } from './kubernetes-fixture.ts';
@@ -20,9 +20,7 @@ beforeAll(async () => {
   // Twice at once, as files of tests do.
   const sets = ['kserve', 'lws', 'keda'] as const;
   await Promise.all([installCrds(kubeconfigPath, sets), installCrds(kubeconfigPath, sets)]);
-  const kubeConfig = new PoolingKubeConfig();
-  kubeConfig.loadFromFile(kubeconfigPath);
-  objects = kubeConfig.makeApiClient(CustomObjectsApi);
+  ({ objects } = connectKube(kubeconfigPath));
   world = await openKubeWorld();
 });
 afterAll(() => world?.stop());
@@ -122,9 +120,8 @@ describe('a workload that another object controls', () => {
       /^it is controlled by Deployment middle, itself by InferenceService top, which would.*act on InferenceService top instead/,
     );
     expect(await refusal('bottom')).not.toMatch(/Argo CD/);
-    const kubeConfig = new PoolingKubeConfig();
-    kubeConfig.loadFromFile(inject('stack').kube.kubeconfigPath);
-    const rbac = kubeConfig.makeApiClient(RbacAuthorizationV1Api);
+    const { config } = connectKube(inject('stack').kube.kubeconfigPath);
+    const rbac = config.makeApiClient(RbacAuthorizationV1Api);
     await grant(rbac, namespace, world.rights.user, await rulesOf('firebreak-owners'));
     expect(await refusal('bottom')).toMatch(
       /; Argo CD application models writes that from Git: revert it there$/,

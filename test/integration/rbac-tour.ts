@@ -1,8 +1,8 @@
 /** Everything that Firebreak asks of the Kubernetes API in a namespace with models, once. */
-import { CustomObjectsApi, type V1StatefulSet } from '@kubernetes/client-node';
+import type { CustomObjectsApi, V1StatefulSet } from '@kubernetes/client-node';
 import { inject } from 'vitest';
-import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import { createTrafficActivities } from '../../activities/traffic/index.ts';
+import { connectKube } from '../../demo/world/kube-client.ts';
 import type { Breaker } from '../../domain/breaker.ts';
 import type { RollbackPlan } from '../../domain/rollback-plan.ts';
 import type { Target } from '../../domain/target.ts';
@@ -16,9 +16,7 @@ const ROUTE = { group: 'gateway.networking.k8s.io', version: 'v1', plural: 'http
 
 /** Rolls a target of each kind back, and drives the breaker of one with a route. */
 export async function tour(world: KubeWorld): Promise<void> {
-  const kubeConfig = new PoolingKubeConfig();
-  kubeConfig.loadFromFile(inject('stack').kube.kubeconfigPath);
-  const admin = kubeConfig.makeApiClient(CustomObjectsApi);
+  const { objects: admin } = connectKube(inject('stack').kube.kubeconfigPath);
 
   await world.ship('llm-api', V1, ({ metadata, spec }) => {
     const [container] = spec?.template.spec?.containers ?? [];

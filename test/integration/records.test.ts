@@ -4,12 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createRecordActivities } from '../../activities/records/activities.ts';
 import { openRecords } from '../../activities/records/open.ts';
 import type { DecisionAttempt, RecordsStore } from '../../activities/records/store.ts';
 import type { IncidentView } from '../../domain/incident.ts';
+import { createDatabase, runSql } from '../setup/database.ts';
 import { entries, entry, viewOf } from './records-fixture.ts';
 
 interface Backend {
@@ -33,25 +33,13 @@ async function embedded(): Promise<Backend> {
   };
 }
 
-/** A database of its own on the server, so that nothing of an earlier run is in it. */
 async function server(adminUrl: string): Promise<Backend> {
   const database = `firebreak_${randomBytes(6).toString('hex')}`;
-  const run = async (url: string, sql: string) => {
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    try {
-      await client.query(sql);
-    } finally {
-      await client.end();
-    }
-  };
-  await run(adminUrl, `create database ${database}`);
-  const url = new URL(adminUrl);
-  url.pathname = `/${database}`;
+  const url = await createDatabase(adminUrl, database);
   return {
-    open: () => openRecords({ postgresUrl: url.href, dir: '/nowhere' }),
-    tamper: (sql) => run(url.href, sql),
-    remove: () => run(adminUrl, `drop database ${database} with (force)`),
+    open: () => openRecords({ postgresUrl: url, dir: '/nowhere' }),
+    tamper: (sql) => runSql(url, sql),
+    remove: () => runSql(adminUrl, `drop database ${database} with (force)`),
   };
 }
 

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createSampleActivities, type SampleSource } from '../../activities/samples/index.ts';
+import { createDatabase, runSql } from '../setup/database.ts';
 import { type LokiServer, startLoki } from './samples-loki.ts';
 import { type SwitchedServer, startSwitched } from './samples-switched.ts';
 
@@ -123,12 +124,8 @@ async function loki(): Promise<Rig> {
 
 async function postgres(adminUrl: string): Promise<Rig> {
   const database = `samples_${randomBytes(6).toString('hex')}`;
-  const admin = new pg.Client({ connectionString: adminUrl });
-  await admin.connect();
-  await admin.query(`create database ${database}`);
-  const url = new URL(adminUrl);
-  url.pathname = `/${database}`;
-  const own = new pg.Client({ connectionString: url.href });
+  const url = await createDatabase(adminUrl, database);
+  const own = new pg.Client({ connectionString: url });
   await own.connect();
   await own.query(`create table outputs (id text, request_id text, at timestamptz, namespace text, deployment text,
     categories text[], text text)`);
@@ -181,10 +178,8 @@ async function postgres(adminUrl: string): Promise<Rig> {
       }),
     close: async () => {
       await own.end();
-      await admin.query(`drop database ${database} with (force)`);
-      await admin.query(`drop role ${role}`);
-      await admin.query(`drop role ${role}_open`);
-      await admin.end();
+      await runSql(adminUrl, `drop database ${database} with (force)`);
+      await runSql(adminUrl, `drop role ${role}, ${role}_open`);
     },
   };
 }

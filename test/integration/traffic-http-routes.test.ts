@@ -1,11 +1,11 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
-import { CustomObjectsApi, type V1Deployment } from '@kubernetes/client-node';
+import type { CustomObjectsApi, V1Deployment } from '@kubernetes/client-node';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { PoolingKubeConfig } from '../../activities/kubernetes/pooling-kube-config.ts';
 import { createTrafficActivities } from '../../activities/traffic/index.ts';
+import { connectKube } from '../../demo/world/kube-client.ts';
 import type { Breaker } from '../../domain/breaker.ts';
 import '../setup/provided.ts';
 import { installCrds } from './crds.ts';
@@ -41,9 +41,7 @@ describe('HTTPRoutes', () => {
     const { kubeconfigPath } = inject('stack').kube;
     await installCrds(kubeconfigPath, ['gateway-api']);
     world = await openKubeWorld();
-    const kubeConfig = new PoolingKubeConfig();
-    kubeConfig.loadFromFile(kubeconfigPath);
-    objects = kubeConfig.makeApiClient(CustomObjectsApi);
+    ({ objects } = connectKube(kubeconfigPath));
     traffic = createTrafficActivities({ clusters: world.clusters });
     await world.put('fallback', 'registry.test/llm:v1');
   });
